@@ -1,0 +1,94 @@
+# Kernel and CD image. Every .c and .asm of the kernel's rooms becomes an object under $(BUILD)/obj.
+#
+#	kernel   $(BUILD)/pollux.elf, with symbols; qemu -kernel starts it too
+#	iso      $(BUILD)/pollux.iso, a CD image that boots under BIOS and UEFI through GRUB
+#
+# KTEST=0 leaves the in-kernel tests out, all but their runner.
+
+KTEST ?= 1
+
+KERNEL_DIRS := boot kernel drivers net fs tests/kernel/$(if $(filter 0,$(KTEST)),ktest.c)
+KERNEL_SRC  := $(sort $(shell find $(KERNEL_DIRS) -name '*.c' -o -name '*.asm'))
+KERNEL_OBJ  := $(KERNEL_SRC:%=$(BUILD)/obj/%.o)
+
+CLANG := $(findstring clang,$(CC))
+LD      ?= ld
+OBJCOPY ?= objcopy
+NM      ?= nm
+
+# Stacks are aligned to 8 bytes only: nothing in the kernel needs more, and it saves instructions.
+KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pie -fno-pic -mcmodel=kernel -mno-red-zone \
+	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
+	-fno-common -fno-asynchronous-unwind-tables -fcf-protection=none -fno-delete-null-pointer-checks \
+	$(if $(CLANG),-mstack-alignment=8,-mpreferred-stack-boundary=3) \
+	-Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-prototypes -Wvla \
+	-Werror=implicit-function-declaration -I. $(LWIP_CFLAGS)
+
+# Other flags or another compiler: everything again.
+KFLAGS_FILE := $(BUILD)/obj/.flags
+KFLAGS_NOW  := $(CROSS)$(CC) $(KCFLAGS)
+ifneq ($(file <$(KFLAGS_FILE)),$(KFLAGS_NOW))
+$(shell mkdir -p $(BUILD)/obj)
+$(file >$(KFLAGS_FILE),$(KFLAGS_NOW))
+endif
+
+$(BUILD)/obj/%.c.o: %.c $(KFLAGS_FILE)
+	@mkdir -p $(@D)
+	$(Q)$(CROSS)$(CC) $(KCFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/%.asm.o: %.asm
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -g -F dwarf -I. -MD $(@:.o=.d) -MP $< -o $@
+
+-include $(KERNEL_OBJ:.o=.d)
+
+# Linked twice: the table of symbols comes from the first link (kernel/lib/symbols.c).
+KERNEL_LDFLAGS := -T boot/kernel.ld -nostdlib -static --no-dynamic-linker -z noexecstack \
+	-z max-page-size=4096 --build-id=none
+KERNEL_LIST := $(BUILD)/obj/.objects
+ifneq ($(file <$(KERNEL_LIST)),$(KERNEL_OBJ))
+$(file >$(KERNEL_LIST),$(KERNEL_OBJ))
+endif
+
+$(BUILD)/obj/pass1.elf: $(KERNEL_OBJ) $(LWIP_OBJ) $(KERNEL_LIST) boot/kernel.ld
+	$(Q)$(CROSS)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) $(LWIP_OBJ) -o $@
+
+$(BUILD)/obj/symbols.asm: $(BUILD)/obj/pass1.elf boot/symbols.awk
+	$(Q)$(CROSS)$(NM) -n $< | awk -f boot/symbols.awk > $@
+
+$(BUILD)/obj/symbols.o: $(BUILD)/obj/symbols.asm
+	$(Q)$(NASM) -f elf64 $< -o $@
+
+$(BUILD)/pollux.elf: $(BUILD)/obj/pass1.elf $(BUILD)/obj/symbols.o
+	$(Q)$(CROSS)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) $(LWIP_OBJ) $(BUILD)/obj/symbols.o -o $@
+
+# GRUB reads the kernel through the firmware, so it gets a copy without symbols, and only the
+# modules that grub.cfg uses: less to copy and to write.
+GRUB_MKRESCUE ?= grub-mkrescue
+GRUB_MODULES  := normal multiboot2 serial terminal iso9660 part_msdos part_gpt
+INITRAMFS     := $(BUILD)/initramfs.cpio
+
+$(BUILD)/iso/boot/pollux.elf: $(BUILD)/pollux.elf
+	@mkdir -p $(@D)
+	$(Q)$(CROSS)$(OBJCOPY) --strip-all $< $@
+
+$(BUILD)/iso/boot/initramfs.cpio: $(INITRAMFS)
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+# The kernel's command line is part of the image; rewritten only when it changes.
+export APPEND
+$(BUILD)/iso/boot/grub/grub.cfg: boot/grub.cfg FORCE
+	@mkdir -p $(@D)
+	@awk '/multiboot2/ { $$0 = $$0 " " ENVIRON["APPEND"] } 1' $< >$(BUILD)/grub.cfg.new
+	@cmp -s $(BUILD)/grub.cfg.new $@ || cp $(BUILD)/grub.cfg.new $@
+
+$(BUILD)/pollux.iso: $(addprefix $(BUILD)/iso/boot/,pollux.elf initramfs.cpio grub/grub.cfg)
+	$(Q)$(GRUB_MKRESCUE) --fonts= --locales= --themes= --install-modules="$(GRUB_MODULES)" \
+		-o $@ $(BUILD)/iso >$(BUILD)/grub-mkrescue.log 2>&1 || \
+		{ cat $(BUILD)/grub-mkrescue.log; rm -f $@; exit 1; }
+
+.PHONY: all kernel iso
+all: kernel iso
+kernel: $(BUILD)/pollux.elf
+iso: $(BUILD)/pollux.iso

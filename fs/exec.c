@@ -1,0 +1,359 @@
+/*
+ * execve(2) and execveat(2) as the file system sees them, and the start of process 1.
+ *
+ * kernel/exec/ knows programs, not files. Here a path becomes an open file, a file becomes a struct
+ * binary (read, mmap), and the two meet in do_execve(). A file that begins with "#!" is not a program
+ * but names one: that one is opened instead and gets the script's path as an argument; it may be a
+ * script itself, a few times over.
+ *
+ * To execute a file one must be allowed to (x), and, here, to read it as well (r): a file with x
+ * alone is refused.
+ *
+ * The file stays open while the program is loaded; afterwards its mappings hold it.
+ */
+#include "fs/internal.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/exec/binary.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/slab.h"
+
+#define SCRIPT_LINE  256 /* of the first line, "#!" included */
+#define SCRIPT_DEPTH 5
+#define MAX_WORDS    (2 * SCRIPT_DEPTH + 2) /* interpreter and argument of each, path, NULL */
+
+struct exec_file {
+	struct binary bin;
+	struct file *file;
+	char exe[PATH_MAX]; /* absolute path of the program */
+};
+
+/* The words of the scripts on the way to a program, filled from the end. */
+struct script {
+	const char *words[MAX_WORDS];
+	int first; /* index of the first word */
+	int depth;
+	char lines[SCRIPT_DEPTH][SCRIPT_LINE];
+};
+
+/* ---- a file as a struct binary ---- */
+
+static ssize_t binary_read(struct binary *b, void *buf, size_t len, u64 off)
+{
+	struct exec_file *x = b->priv;
+
+	return off >> 63 ? -ENOEXEC : kernel_read(x->file, buf, len, (loff_t)off);
+}
+
+static int binary_mmap(struct binary *b, u64 len, int prot, u64 off, const struct vm_ops **ops,
+		       void **object)
+{
+	struct exec_file *x = b->priv;
+
+	return x->file->f_op->mmap(x->file, len, prot, MAP_PRIVATE, off, ops, object);
+}
+
+static struct binary *binary_open_interp(struct binary *b, const char *path);
+
+static void binary_close(struct binary *b)
+{
+	struct exec_file *x = b->priv;
+
+	fput(x->file);
+	kfree(x);
+}
+
+/* Only an ordinary file with x permission, and of a kind that can be mapped, can be run. */
+static int may_execute(const struct file *f)
+{
+	if (!S_ISREG(f->f_inode->i_mode))
+		return -EACCES;
+	if (inode_permission(f->f_inode, MAY_EXEC))
+		return -EACCES;
+	return f->f_op->mmap && f->f_op->read ? 0 : -EACCES;
+}
+
+/* Takes over @f, or its ERR_PTR; @path is the name it goes by. ERR_PTR. */
+static struct binary *binary_from_file(struct file *f, const char *path)
+{
+	struct exec_file *x;
+	ssize_t err;
+
+	if (IS_ERR(f))
+		return ERR_PTR(PTR_ERR(f));
+	err = may_execute(f);
+	if (err)
+		goto put;
+	err = -ENOMEM;
+	x = kmalloc(sizeof(*x), GFP_KERNEL);
+	if (!x)
+		goto put;
+	if (d_path(&(struct path){f->f_mnt, f->f_dentry}, x->exe, sizeof(x->exe)) < 0)
+		strscpy(x->exe, path, sizeof(x->exe)); /* it has no name any more */
+	x->file = f;
+	x->bin = (struct binary){
+		.read = binary_read,
+		.mmap = binary_mmap,
+		.path = path,
+		.exe = x->exe,
+		.priv = x,
+		.open_interp = binary_open_interp,
+		.close = binary_close,
+	};
+	return &x->bin;
+put:
+	fput(f);
+	return ERR_PTR(err);
+}
+
+/* O_NONBLOCK: a FIFO must be refused, not waited for. */
+static struct binary *binary_open(const char *path)
+{
+	return binary_from_file(filp_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0), path);
+}
+
+static struct binary *binary_open_interp(struct binary *b, const char *path)
+{
+	return binary_open(path);
+}
+
+/* ---- scripts ---- */
+
+static char *skip_blanks(char *s)
+{
+	while (*s == ' ' || *s == '\t')
+		s++;
+	return s;
+}
+
+/*
+ * Splits "#!interpreter [argument]" in place. The argument is all of the rest of the line, as Linux
+ * has it, so "#!/usr/bin/env -S a b" is two words and not four. 0 or -ENOEXEC.
+ */
+static int parse_script(char *line, char **interp, char **arg)
+{
+	char *s, *end = strchr(line, '\n');
+
+	if (!end)
+		end = line + strlen(line);
+	*end = '\0';
+	while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = '\0';
+	*interp = s = skip_blanks(line + 2);
+	while (*s && *s != ' ' && *s != '\t')
+		s++;
+	if (*s)
+		*s++ = '\0';
+	*arg = skip_blanks(s);
+	return **interp ? 0 : -ENOEXEC;
+}
+
+static void put_word(struct script *s, const char *word)
+{
+	s->words[--s->first] = word;
+}
+
+/*
+ * If @b is a script: closes it and returns its interpreter, with the words noted in @s. Else @b
+ * itself, or ERR_PTR (and @b is closed).
+ */
+static struct binary *open_script(struct binary *b, const char *path, struct script *s)
+{
+	char *line, *interp, *arg;
+	ssize_t n;
+	int err = -ELOOP;
+
+	while (s->depth < SCRIPT_DEPTH) {
+		line = s->lines[s->depth];
+		n = b->read(b, line, SCRIPT_LINE - 1, 0);
+		if (n < 2 || line[0] != '#' || line[1] != '!')
+			return b;
+		line[n] = '\0';
+		err = parse_script(line, &interp, &arg);
+		if (err)
+			break;
+		/* The outermost script's path; an inner one's is there already, as interpreter. */
+		if (!s->depth++)
+			put_word(s, path);
+		if (*arg)
+			put_word(s, arg);
+		put_word(s, interp);
+		b->close(b);
+		b = binary_open(interp);
+		if (IS_ERR(b))
+			return b;
+		err = -ELOOP;
+	}
+	b->close(b);
+	return ERR_PTR(err);
+}
+
+static int exec_binary(struct binary *b, const char *path, const char __user *const __user *argv,
+		       const char __user *const __user *envp, bool kernel_args)
+{
+	struct script *s;
+	int err;
+
+	if (IS_ERR(b))
+		return (int)PTR_ERR(b);
+	s = kmalloc(sizeof(*s), GFP_KERNEL);
+	if (!s) {
+		b->close(b);
+		return -ENOMEM;
+	}
+	s->depth = 0;
+	s->first = MAX_WORDS - 1;
+	s->words[s->first] = NULL;
+	b = open_script(b, path, s);
+	if (IS_ERR(b)) {
+		err = (int)PTR_ERR(b);
+	} else {
+		b->path = path;
+		b->prepend = s->depth ? s->words + s->first : NULL;
+		err = do_execve(b, argv, envp, kernel_args);
+		b->close(b);
+	}
+	kfree(s);
+	return err;
+}
+
+/* ---- system calls ---- */
+
+SYSCALL_DEFINE3(execve, const char __user *, uname, const char __user *const __user *, argv,
+		const char __user *const __user *, envp)
+{
+	char *name = getname(uname, false);
+	int err;
+
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	err = exec_binary(binary_open(name), name, argv, envp, false);
+	putname(name);
+	return err;
+}
+
+/* What a name relative to a descriptor leads to; ERR_PTR. */
+static struct file *open_at_fd(int dfd, const char *name, int flags)
+{
+	unsigned lookup = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
+	struct file *f;
+	struct path p;
+	char *buf;
+	int err;
+
+	if (!*name) {
+		f = fget((unsigned)dfd);
+		return f ? f : ERR_PTR(-EBADF);
+	}
+	err = path_lookupat(dfd, name, lookup, &p, NULL);
+	if (err)
+		return ERR_PTR(err);
+	buf = kmem_cache_alloc(names_cache, GFP_KERNEL);
+	if (!buf)
+		f = ERR_PTR(-ENOMEM);
+	else if (S_ISLNK(p.dentry->d_inode->i_mode))
+		f = ERR_PTR(-ELOOP);
+	else if (d_path(&p, buf, PATH_MAX) < 0)
+		f = ERR_PTR(-ENOENT);
+	else
+		f = filp_open(buf, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
+	if (buf)
+		putname(buf);
+	path_put(&p);
+	return f;
+}
+
+SYSCALL_DEFINE5(execveat, int, dfd, const char __user *, uname, const char __user *const __user *,
+		argv, const char __user *const __user *, envp, int, flags)
+{
+	char *name, *path;
+	int err;
+
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	name = getname(uname, flags & AT_EMPTY_PATH);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	path = kmem_cache_alloc(names_cache, GFP_KERNEL);
+	if (!path) {
+		putname(name);
+		return -ENOMEM;
+	}
+	/* The name the program is told (AT_EXECFN), and by which a script can be opened again. */
+	if (dfd == AT_FDCWD || *name == '/')
+		strscpy(path, name, PATH_MAX);
+	else
+		snprintf(path, PATH_MAX, *name ? "/dev/fd/%d/%s" : "/dev/fd/%d", dfd, name);
+	err = exec_binary(binary_from_file(open_at_fd(dfd, name, flags), path), path, argv, envp,
+			  false);
+	putname(path);
+	putname(name);
+	return err;
+}
+
+/* ---- process 1 ---- */
+
+#define MAX_INIT_ARGS 32
+
+/* Standard input, output and error. */
+static void open_console(void)
+{
+	struct file *f = filp_open("/dev/console", O_RDWR, 0);
+
+	if (IS_ERR(f)) {
+		printk("init: /dev/console: error %ld; it starts without one\n", -PTR_ERR(f));
+		return;
+	}
+	for (int i = 0; i < 3; i++)
+		fd_install_new(get_file(f), 0);
+	fput(f);
+}
+
+/* Init's arguments are the words of the command line after a "--" of its own. */
+static void init_args(char *line, const char *argv[], const char *path)
+{
+	char *s = strstr(line, " -- ");
+	int n = 0;
+
+	argv[n++] = path;
+	for (s = s ? s + 4 : NULL; s && *s && n < MAX_INIT_ARGS; n++) {
+		s = skip_blanks(s);
+		if (!*s)
+			break;
+		argv[n] = s;
+		while (*s && *s != ' ')
+			s++;
+		if (*s)
+			*s++ = '\0';
+	}
+	argv[n] = NULL;
+}
+
+/*
+ * Turns the thread that has booted the kernel, which has pid 1, into a process and gives it a
+ * program. When this returns it goes to user mode.
+ */
+static int start_init(void)
+{
+	static const char *const envp[] = {"HOME=/", "TERM=linux",
+					   "PATH=/bin:/sbin:/usr/bin:/usr/sbin", NULL};
+	const char *argv[MAX_INIT_ARGS + 1];
+	char path[128] = "/init", *line = kstrdup(cmdline(), GFP_KERNEL);
+	int err;
+
+	if (current->pid != 1)
+		panic("init would be process %d", current->pid);
+	if (!line || become_process() || task_init_files(current))
+		panic("no memory for process 1");
+	init_task = current;
+	open_console();
+	cmdline_get("init", path, sizeof(path));
+	init_args(line, argv, path);
+	err = exec_binary(binary_open(path), path, argv, envp, true);
+	if (err)
+		panic("cannot start %s as process 1: error %d; name another program with init=",
+		      path, -err);
+	kfree(line);
+	return 0;
+}
+user_initcall(start_init);

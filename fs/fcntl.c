@@ -1,0 +1,203 @@
+/*
+ * fcntl(2) and ioctl(2), and the hook through which mmap(2) finds the file behind a mapping.
+ *
+ * Descriptor flags (FD_CLOEXEC) belong to the descriptor table, status flags (O_NONBLOCK ...) to
+ * the open file, so that dup'ed descriptors share them. A status flag changes under f_lock and is
+ * read without it: an operation in progress sees the old or the new value.
+ */
+
+#include "fs/internal.h"
+#include "fs/pipe.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/lib/init.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sched/signal.h"
+
+#define FIONREAD 0x541bu
+#define FIONBIO	 0x5421u
+#define FIONCLEX 0x5450u
+#define FIOCLEX	 0x5451u
+#define FIOASYNC 0x5452u
+#define FIGETBSZ 0x2u
+
+#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+
+static void change_flags(struct file *f, u32 clear, u32 set)
+{
+	spin_lock(&f->f_lock);
+	WRITE_ONCE(f->f_flags, (f->f_flags & ~clear) | set);
+	spin_unlock(&f->f_lock);
+}
+
+/* ---- fcntl ---- */
+
+static long set_flags(unsigned fd, struct file *f, u32 flags)
+{
+	int err = 0;
+
+	if ((flags & O_NOATIME) && !(f->f_flags & O_NOATIME) && f->f_dentry &&
+	    !inode_owner_or_root(f->f_inode))
+		return -EPERM;
+	if ((flags & O_DIRECT) && !(f->f_flags & O_DIRECT) && f->f_dentry)
+		return -EINVAL;
+	if (((flags ^ f->f_flags) & O_ASYNC) && f->f_op->fasync)
+		err = f->f_op->fasync((int)fd, f, flags & O_ASYNC);
+	if (err < 0)
+		return err;
+	change_flags(f, SETFL_MASK, flags & SETFL_MASK);
+	return 0;
+}
+
+static long dup_from(struct file *f, u64 from, u32 flags)
+{
+	int fd;
+
+	if (from >= min(current->signal->rlim[RLIMIT_NOFILE].rlim_cur, (u64)NR_OPEN_MAX))
+		return -EINVAL;
+	fd = get_unused_fd_from((unsigned)from, flags);
+	if (fd >= 0)
+		fd_install((unsigned)fd, get_file(f));
+	return fd;
+}
+
+static long do_fcntl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
+{
+	switch (cmd) {
+	case F_DUPFD:
+		return dup_from(f, (u32)arg, 0);
+	case F_DUPFD_CLOEXEC:
+		return dup_from(f, (u32)arg, O_CLOEXEC);
+	case F_GETFD:
+		return get_close_on_exec(fd) ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		set_close_on_exec(fd, arg & FD_CLOEXEC);
+		return 0;
+	case F_GETFL:
+		return f->f_flags | (f->f_mode & FMODE_PATH ? O_PATH : 0);
+	}
+	if (f->f_mode & FMODE_PATH)
+		return -EBADF;
+	switch (cmd) {
+	case F_SETFL:
+		return set_flags(fd, f, (u32)arg);
+	case F_SETPIPE_SZ:
+	case F_GETPIPE_SZ:
+		return pipe_fcntl(f, (int)cmd, arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+SYSCALL_DEFINE3(fcntl, unsigned, fd, unsigned, cmd, u64, arg)
+{
+	struct fd f = fdget_path(fd);
+	long ret;
+
+	if (!f.file)
+		return -EBADF;
+	ret = do_fcntl(fd, f.file, cmd, arg);
+	fdput(f);
+	return ret;
+}
+
+/* ---- ioctl ---- */
+
+static long ioctl_nonblock(struct file *f, const int __user *arg)
+{
+	int on;
+
+	if (get_user(on, arg))
+		return -EFAULT;
+	change_flags(f, O_NONBLOCK, on ? O_NONBLOCK : 0);
+	return 0;
+}
+
+static long ioctl_async(unsigned fd, struct file *f, const int __user *arg)
+{
+	int on, err;
+
+	if (get_user(on, arg))
+		return -EFAULT;
+	if (!on == !(f->f_flags & O_ASYNC))
+		return 0;
+	if (!f->f_op->fasync)
+		return -ENOTTY;
+	err = f->f_op->fasync((int)fd, f, on);
+	if (err < 0)
+		return err;
+	change_flags(f, O_ASYNC, on ? O_ASYNC : 0);
+	return 0;
+}
+
+static long do_ioctl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
+{
+	bool regular = f->f_dentry && S_ISREG(f->f_inode->i_mode);
+
+	switch (cmd) {
+	case FIOCLEX:
+		set_close_on_exec(fd, true);
+		return 0;
+	case FIONCLEX:
+		set_close_on_exec(fd, false);
+		return 0;
+	case FIONBIO:
+		return ioctl_nonblock(f, (const int __user *)arg);
+	case FIOASYNC:
+		return ioctl_async(fd, f, (const int __user *)arg);
+	case FIONREAD:
+		if (regular)
+			return put_user((int)(f->f_inode->i_size - f->f_pos), (int __user *)arg);
+		break;
+	case FIGETBSZ:
+		if (f->f_dentry)
+			return put_user((int)PAGE_SIZE, (int __user *)arg);
+		break;
+	}
+	return f->f_op->ioctl ? f->f_op->ioctl(f, cmd, arg) : -ENOTTY;
+}
+
+SYSCALL_DEFINE3(ioctl, unsigned, fd, unsigned, cmd, u64, arg)
+{
+	struct fd f = fdget(fd);
+	long ret;
+
+	if (!f.file)
+		return -EBADF;
+	ret = do_ioctl(fd, f.file, cmd, arg);
+	fdput(f);
+	return ret;
+}
+
+/* ---- mmap ---- */
+
+static int check_mmap(const struct file *f, int prot, int flags)
+{
+	if (!(f->f_mode & FMODE_READ))
+		return -EACCES;
+	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !(f->f_mode & FMODE_WRITE))
+		return -EACCES;
+	return f->f_op->mmap ? 0 : -ENODEV;
+}
+
+static int mmap_file(int fd, u64 len, int prot, int flags, u64 off, const struct vm_ops **ops,
+		     void **object)
+{
+	struct fd f = fdget((unsigned)fd);
+	int err;
+
+	if (!f.file)
+		return -EBADF;
+	err = check_mmap(f.file, prot, flags);
+	if (!err)
+		err = f.file->f_op->mmap(f.file, len, prot, flags, off, ops, object);
+	fdput(f);
+	return err;
+}
+
+static int __init fcntl_init(void)
+{
+	mmap_file_hook = mmap_file;
+	return 0;
+}
+core_initcall(fcntl_init);

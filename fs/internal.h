@@ -1,0 +1,134 @@
+/* What the files of fs/ share among themselves and nobody else uses. */
+#pragma once
+
+#include "fs/vfs.h"
+#include "kernel/mm/page.h"
+#include "kernel/sched/task.h"
+
+/* ---- file.c ---- */
+extern struct kmem_cache *names_cache; /* buffers of PATH_MAX bytes */
+extern s64 file_max; /* /proc/sys/fs/file-max */
+/* One reference, f_mode from the access mode in @flags; ERR_PTR(-ENFILE/-ENOMEM). */
+struct file *alloc_empty_file(u32 flags);
+/* For a file whose open() failed: gives it back without release(). */
+void free_unopened_file(struct file *f);
+
+/* ---- fdtable.c ---- */
+bool get_close_on_exec(unsigned fd);
+void set_close_on_exec(unsigned fd, bool on);
+/* The file at the first number >= *fd that another task's table has in use, with a reference;
+ * *fd becomes that number. NULL: no more (or the task is gone). */
+struct file *task_next_file(struct task *t, unsigned *fd, bool *cloexec);
+struct file *task_get_file(struct task *t, unsigned fd, bool *cloexec);
+unsigned task_fd_size(struct task *t);
+/* Root or working directory of another task, referenced; false if it is gone. */
+bool task_get_path(struct task *t, bool root, struct path *out);
+int task_umask(struct task *t); /* -ESRCH */
+
+/* ---- dcache.c ---- */
+extern spinlock_t dcache_lock;
+struct dentry *d_alloc(struct dentry *parent, const char *name, size_t len);
+struct dentry *d_lookup(struct dentry *parent, const char *name, size_t len);
+void d_drop(struct dentry *d);
+/* d takes the place and the name of @target, which is dropped if it existed. 0 or -ENOMEM. */
+int d_move(struct dentry *d, struct dentry *target);
+void d_exchange(struct dentry *a, struct dentry *b);
+bool d_is_ancestor(struct dentry *above, struct dentry *below); /* or the same */
+bool d_has_children(struct dentry *d);
+void d_kill_tree(struct dentry *root);
+/* iterate() of every file system whose names are all in the name cache. */
+int dcache_iterate(struct file *file, struct dir_context *ctx);
+ssize_t path_text(const struct path *p, const struct path *root, char *buf, size_t size,
+		  bool getcwd);
+
+/* ---- inode.c ---- */
+void fill_kstat(struct inode *inode, struct kstat *st);
+u32 current_fsuid(void);
+u32 current_fsgid(void);
+int inode_permission_as(const struct inode *inode, int mask, u32 uid, u32 gid);
+bool inode_owner_or_root(const struct inode *inode);
+unsigned mode_to_dt(u32 mode);
+loff_t generic_file_llseek(struct file *file, loff_t off, int whence, loff_t end);
+ssize_t dir_read(struct file *file, struct iov_iter *to, loff_t *pos); /* -EISDIR */
+loff_t dir_llseek(struct file *file, loff_t off, int whence);
+
+/* ---- mount.c ---- */
+extern struct fs_struct init_fs; /* root and working directory of the kernel itself */
+struct mount *lookup_mnt(const struct path *at); /* with a reference, or NULL */
+void mntget(struct mount *m);
+void mntput(struct mount *m);
+void mount_rootfs(void);
+void fs_get_root(struct path *root);
+void fs_get_pwd(struct path *pwd);
+u32 current_umask(void);
+struct file_system_type;
+extern struct file_system_type *file_systems; /* [mount_mutex] to change */
+/* @show is called for each mount that is in the tree; it holds no lock. */
+void for_each_mount(void (*show)(struct mount *m, void *arg), void *arg);
+
+/* ---- namei.c ---- */
+#define LOOKUP_FOLLOW	 0x1u
+#define LOOKUP_DIRECTORY 0x2u
+#define LOOKUP_EMPTY	 0x4u /* an empty name is @dfd itself */
+#define MAXSYMLINKS	 40
+
+enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
+
+/* A path walk. After path_parentat() the last component has been read but not looked up. */
+struct nameidata {
+	struct path path; /* where the walk is, referenced */
+	struct path root;
+	unsigned flags;
+	const char *cursor; /* what is left of the text being walked */
+	char *buf; /* that text, if it is a link's target; NULL for the caller's name */
+	int depth, links;
+	const char *last;
+	size_t last_len;
+	enum last_type last_type;
+	bool trailing; /* slashes behind the last component */
+	bool want_file;
+	struct file *file; /* a magic link led to a file that has no place in the tree */
+	struct {
+		const char *rest;
+		char *buf;
+	} stack[MAXSYMLINKS]; /* texts to go on with after this one, none of them empty */
+};
+
+char *getname(const char __user *name, bool empty_ok); /* ERR_PTR; free with putname() */
+void putname(char *name);
+int path_start(struct nameidata *nd, int dfd, const char *name, unsigned flags);
+/* Walks to the last component; the same again after walk_last() returned 1. */
+int walk_parents(struct nameidata *nd);
+/* Steps into the last component: 0, 1 if it was a link that is to be followed, -errno. */
+int walk_last(struct nameidata *nd);
+void path_end(struct nameidata *nd);
+int path_parentat(struct nameidata *nd, int dfd, const char *name);
+int path_lookupat(int dfd, const char *name, unsigned flags, struct path *out, struct file **file);
+int user_path_at(int dfd, const char __user *name, unsigned flags, struct path *out);
+int kern_path(const char *name, unsigned flags, struct path *out);
+/* A dentry of directory @dir (i_mutex held), without an inode if there is none; ERR_PTR. */
+struct dentry *lookup_one(struct dentry *dir, const char *name, size_t len);
+int may_create(struct dentry *dir, struct dentry *d);
+
+/* ---- namespace.c: names made and unmade, parents not locked by the caller ---- */
+int do_mkdirat(int dfd, const char *name, u32 mode);
+int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev);
+int do_symlinkat(const char *target, int dfd, const char *name);
+int do_linkat(int odfd, const char *oname, int ndfd, const char *nname, unsigned lookup_flags);
+int do_unlinkat(int dfd, const char *name);
+
+/* ---- open.c, readwrite.c, attr.c ---- */
+int do_truncate(struct inode *inode, loff_t len);
+ssize_t vfs_read_iter(struct file *f, struct iov_iter *it, loff_t *pos);
+ssize_t vfs_write_iter(struct file *f, struct iov_iter *it, loff_t *pos);
+int do_chmod(struct inode *inode, u32 mode);
+
+/* ---- tmpfs.c, devfs.c, procfs.c ---- */
+int tmpfs_fill_super(struct super_block *sb, const char *options);
+void tmpfs_kill_super(struct super_block *sb);
+struct file *tmpfs_memfd(const char *name, u32 flags);
+struct vm_area;
+struct file *vma_tmpfs_file(const struct vm_area *vma); /* the file it maps, or NULL */
+extern const struct file_operations chrdev_fops, noopen_fops;
+void devfs_init(void);
+void procfs_init(void);

@@ -1,0 +1,642 @@
+/*
+ * Names made and unmade: mkdir, mknod, symlink, link, unlink, rmdir, rename, readlink. Each walks to
+ * the parent directory, locks it, looks the last component up, checks what Linux checks in that
+ * order, and asks the file system; the name cache follows.
+ *
+ * LOCKING
+ *	One directory: its i_mutex, then the i_mutex of the inode that gains or loses a name.
+ *	rename(2) between two directories: rename_mutex, then both directories, the one that lies
+ *	above the other first, then the inode that is replaced. rename_mutex makes "lies above"
+ *	stay true, and since only its holder locks two directories that are not parent and child,
+ *	the order among unrelated ones does not matter.
+ */
+
+#include "fs/internal.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/uaccess.h"
+
+#define RENAME_NOREPLACE 1u
+#define RENAME_EXCHANGE	 2u
+
+/* Subclasses for mutex_lock_nested(). */
+enum { I_PARENT, I_PARENT2, I_CHILD };
+
+static DEFINE_MUTEX(rename_mutex);
+
+static void lock_dir(struct dentry *dir)
+{
+	mutex_lock(&dir->d_inode->i_mutex);
+}
+
+static void unlock_dir(struct dentry *dir)
+{
+	mutex_unlock(&dir->d_inode->i_mutex);
+}
+
+/* ---- making ---- */
+
+/*
+ * The name that nd leads to, without an inode, its directory locked; ERR_PTR (then not locked).
+ * @dir: slashes behind the name are allowed.
+ */
+static struct dentry *start_create(struct nameidata *nd, bool dir)
+{
+	struct dentry *parent = nd->path.dentry, *d;
+	int err;
+
+	if (nd->last_type != LAST_NORM)
+		return ERR_PTR(-EEXIST);
+	lock_dir(parent);
+	d = lookup_one(parent, nd->last, nd->last_len);
+	if (IS_ERR(d)) {
+		unlock_dir(parent);
+		return d;
+	}
+	err = may_create(parent, d);
+	if (!d->d_inode && nd->trailing && !dir)
+		err = -ENOENT;
+	if (err) {
+		dput(d);
+		unlock_dir(parent);
+		return ERR_PTR(err);
+	}
+	return d;
+}
+
+static void end_create(struct nameidata *nd, struct dentry *d)
+{
+	dput(d);
+	unlock_dir(nd->path.dentry);
+}
+
+int do_mkdirat(int dfd, const char *name, u32 mode)
+{
+	struct nameidata nd;
+	struct dentry *d;
+	struct inode *dir;
+	int err = path_parentat(&nd, dfd, name);
+
+	if (err)
+		return err;
+	d = start_create(&nd, true);
+	if (IS_ERR(d)) {
+		err = (int)PTR_ERR(d);
+		goto out;
+	}
+	dir = nd.path.dentry->d_inode;
+	err = -EPERM;
+	if (dir->i_op->mkdir)
+		err = dir->i_op->mkdir(dir, d, (mode & (0777 | S_ISVTX)) & ~current_umask());
+	end_create(&nd, d);
+out:
+	path_end(&nd);
+	return err;
+}
+
+int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev)
+{
+	struct nameidata nd;
+	struct dentry *d;
+	struct inode *dir;
+	int err = path_parentat(&nd, dfd, name);
+
+	if (err)
+		return err;
+	d = start_create(&nd, false);
+	if (IS_ERR(d)) {
+		err = (int)PTR_ERR(d);
+		goto out;
+	}
+	dir = nd.path.dentry->d_inode;
+	mode &= ~current_umask();
+	err = -EPERM;
+	if ((S_ISCHR(mode) || (mode & S_IFMT) == S_IFBLK) && current_fsuid() != 0)
+		err = -EPERM;
+	else if (S_ISREG(mode) && dir->i_op->create)
+		err = dir->i_op->create(dir, d, mode);
+	else if (!S_ISREG(mode) && dir->i_op->mknod)
+		err = dir->i_op->mknod(dir, d, mode, rdev);
+	end_create(&nd, d);
+out:
+	path_end(&nd);
+	return err;
+}
+
+int do_symlinkat(const char *target, int dfd, const char *name)
+{
+	struct nameidata nd;
+	struct dentry *d;
+	struct inode *dir;
+	int err = path_parentat(&nd, dfd, name);
+
+	if (err)
+		return err;
+	d = start_create(&nd, false);
+	if (IS_ERR(d)) {
+		err = (int)PTR_ERR(d);
+		goto out;
+	}
+	dir = nd.path.dentry->d_inode;
+	err = dir->i_op->symlink ? dir->i_op->symlink(dir, d, target) : -EPERM;
+	end_create(&nd, d);
+out:
+	path_end(&nd);
+	return err;
+}
+
+/* The directory is locked. */
+static int link_inode(struct inode *inode, struct inode *dir, struct dentry *d)
+{
+	int err;
+
+	if (S_ISDIR(inode->i_mode))
+		return -EPERM;
+	if (!dir->i_op->link)
+		return -EPERM;
+	mutex_lock_nested(&inode->i_mutex, I_CHILD);
+	err = inode->i_nlink ? dir->i_op->link(inode, dir, d) : -ENOENT;
+	mutex_unlock(&inode->i_mutex);
+	return err;
+}
+
+int do_linkat(int odfd, const char *oname, int ndfd, const char *nname, unsigned lookup_flags)
+{
+	struct nameidata nd;
+	struct path old;
+	struct dentry *d;
+	int err = path_lookupat(odfd, oname, lookup_flags, &old, NULL);
+
+	if (err)
+		return err;
+	err = path_parentat(&nd, ndfd, nname);
+	if (err)
+		goto out_old;
+	d = start_create(&nd, false);
+	if (IS_ERR(d)) {
+		err = (int)PTR_ERR(d);
+		goto out;
+	}
+	err = -EXDEV;
+	if (old.mnt == nd.path.mnt)
+		err = link_inode(old.dentry->d_inode, nd.path.dentry->d_inode, d);
+	end_create(&nd, d);
+out:
+	path_end(&nd);
+out_old:
+	path_put(&old);
+	return err;
+}
+
+/* ---- unmaking ---- */
+
+/* May the name @d be taken out of @dir (locked)? @isdir: the caller wants a directory. */
+static int may_delete(struct dentry *dir, struct dentry *d, bool isdir)
+{
+	const struct inode *i = d->d_inode, *parent = dir->d_inode;
+	int err;
+
+	if (!i)
+		return -ENOENT;
+	err = inode_permission(parent, MAY_WRITE | MAY_EXEC);
+	if (err)
+		return err;
+	if ((parent->i_mode & S_ISVTX) && !inode_owner_or_root(i) && !inode_owner_or_root(parent))
+		return -EPERM;
+	if (isdir && !S_ISDIR(i->i_mode))
+		return -ENOTDIR;
+	if (!isdir && S_ISDIR(i->i_mode))
+		return -EISDIR;
+	return READ_ONCE(d->d_mounted) ? -EBUSY : 0;
+}
+
+/* @dir is locked. */
+static int remove_name(struct dentry *dir, struct dentry *d, bool isdir)
+{
+	struct inode *parent = dir->d_inode, *i = d->d_inode;
+	int (*op)(struct inode *, struct dentry *) = NULL;
+	int err = may_delete(dir, d, isdir);
+
+	if (err)
+		return err;
+	if (parent->i_op)
+		op = isdir ? parent->i_op->rmdir : parent->i_op->unlink;
+	if (!op)
+		return -EPERM;
+	mutex_lock_nested(&i->i_mutex, I_CHILD);
+	err = op(parent, d);
+	if (!err)
+		d_drop(d);
+	mutex_unlock(&i->i_mutex);
+	return err;
+}
+
+int do_unlinkat(int dfd, const char *name)
+{
+	struct nameidata nd;
+	struct dentry *d;
+	int err = path_parentat(&nd, dfd, name);
+
+	if (err)
+		return err;
+	err = -EISDIR;
+	if (nd.last_type != LAST_NORM)
+		goto out;
+	lock_dir(nd.path.dentry);
+	d = lookup_one(nd.path.dentry, nd.last, nd.last_len);
+	if (IS_ERR(d)) {
+		err = (int)PTR_ERR(d);
+	} else {
+		if (nd.trailing)
+			err = !d->d_inode		    ? -ENOENT
+			      : S_ISDIR(d->d_inode->i_mode) ? -EISDIR
+							    : -ENOTDIR;
+		else
+			err = remove_name(nd.path.dentry, d, false);
+	}
+	unlock_dir(nd.path.dentry);
+	if (!IS_ERR(d))
+		dput(d); /* may free a large file: not under the lock */
+out:
+	path_end(&nd);
+	return err;
+}
+
+static int do_rmdirat(int dfd, const char *name)
+{
+	struct nameidata nd;
+	struct dentry *d;
+	int err = path_parentat(&nd, dfd, name);
+
+	if (err)
+		return err;
+	err = nd.last_type == LAST_DOT	    ? -EINVAL
+	      : nd.last_type == LAST_DOTDOT ? -ENOTEMPTY
+	      : nd.last_type == LAST_ROOT   ? -EBUSY
+					    : 0;
+	if (err)
+		goto out;
+	lock_dir(nd.path.dentry);
+	d = lookup_one(nd.path.dentry, nd.last, nd.last_len);
+	err = IS_ERR(d) ? (int)PTR_ERR(d) : remove_name(nd.path.dentry, d, true);
+	unlock_dir(nd.path.dentry);
+	if (!IS_ERR(d))
+		dput(d);
+out:
+	path_end(&nd);
+	return err;
+}
+
+/* ---- renaming ---- */
+
+/* Locks both directories; returns whether rename_mutex was needed. */
+static bool lock_rename(struct dentry *a, struct dentry *b)
+{
+	if (a == b) {
+		lock_dir(a);
+		return false;
+	}
+	mutex_lock(&rename_mutex);
+	if (d_is_ancestor(b, a)) {
+		struct dentry *tmp = a;
+
+		a = b;
+		b = tmp;
+	}
+	mutex_lock_nested(&a->d_inode->i_mutex, I_PARENT);
+	mutex_lock_nested(&b->d_inode->i_mutex, I_PARENT2);
+	return true;
+}
+
+static void unlock_rename(struct dentry *a, struct dentry *b, bool two)
+{
+	unlock_dir(a);
+	if (two) {
+		unlock_dir(b);
+		mutex_unlock(&rename_mutex);
+	}
+}
+
+/* Both directories locked, od exists, neither is above the other. */
+static int rename_locked(struct dentry *odir, struct dentry *od, struct dentry *ndir,
+			 struct dentry *nd, unsigned flags)
+{
+	struct inode *old = od->d_inode, *victim = nd->d_inode;
+	bool isdir = S_ISDIR(old->i_mode);
+	int err;
+
+	if (old == victim)
+		return 0; /* two names of one file: rename(2) does nothing */
+	err = may_delete(odir, od, isdir);
+	if (err)
+		return err;
+	if (!victim)
+		err = may_create(ndir, nd);
+	else if (flags & RENAME_EXCHANGE)
+		err = may_delete(ndir, nd, S_ISDIR(victim->i_mode));
+	else
+		err = may_delete(ndir, nd, isdir);
+	if (err)
+		return err;
+	if (!odir->d_inode->i_op->rename)
+		return -EPERM;
+	if (victim)
+		mutex_lock_nested(&victim->i_mutex, I_CHILD);
+	err = odir->d_inode->i_op->rename(odir->d_inode, od, ndir->d_inode, nd, flags);
+	if (victim)
+		mutex_unlock(&victim->i_mutex);
+	return err;
+}
+
+/* @from and @to have been walked to their parents. */
+static int rename_between(struct nameidata *from, struct nameidata *to, unsigned flags)
+{
+	struct dentry *odir = from->path.dentry, *ndir = to->path.dentry, *od, *nd;
+	bool two = lock_rename(odir, ndir);
+	int err;
+
+	od = lookup_one(odir, from->last, from->last_len);
+	nd = IS_ERR(od) ? od : lookup_one(ndir, to->last, to->last_len);
+	if (IS_ERR(nd)) {
+		err = (int)PTR_ERR(nd);
+		goto out;
+	}
+	err = -ENOENT;
+	if (!od->d_inode)
+		goto out;
+	err = -EEXIST;
+	if ((flags & RENAME_NOREPLACE) && nd->d_inode)
+		goto out;
+	err = -ENOENT;
+	if ((flags & RENAME_EXCHANGE) && !nd->d_inode)
+		goto out;
+	err = -ENOTDIR;
+	if ((flags & RENAME_EXCHANGE) && to->trailing && !S_ISDIR(nd->d_inode->i_mode))
+		goto out;
+	if (!S_ISDIR(od->d_inode->i_mode) &&
+	    (from->trailing || (to->trailing && !(flags & RENAME_EXCHANGE))))
+		goto out;
+	err = -EINVAL; /* a directory into itself */
+	if (d_is_ancestor(od, ndir))
+		goto out;
+	err = flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
+	if (nd->d_inode && d_is_ancestor(nd, odir))
+		goto out;
+	err = rename_locked(odir, od, ndir, nd, flags);
+out:
+	unlock_rename(odir, ndir, two);
+	if (!IS_ERR(od))
+		dput(od);
+	if (!IS_ERR(nd))
+		dput(nd);
+	return err;
+}
+
+static int do_renameat(int odfd, const char *oname, int ndfd, const char *nname, unsigned flags)
+{
+	struct nameidata from, to;
+	int err = path_parentat(&from, odfd, oname);
+
+	if (err)
+		return err;
+	err = path_parentat(&to, ndfd, nname);
+	if (err)
+		goto out_from;
+	if (from.path.mnt != to.path.mnt)
+		err = -EXDEV;
+	else if (from.last_type != LAST_NORM)
+		err = -EBUSY;
+	else if (to.last_type != LAST_NORM)
+		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+	else
+		err = rename_between(&from, &to, flags);
+	path_end(&to);
+out_from:
+	path_end(&from);
+	return err;
+}
+
+/* ---- system calls ---- */
+
+static long user_mkdirat(int dfd, const char __user *uname, u32 mode)
+{
+	char *name = getname(uname, false);
+	int err;
+
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	err = do_mkdirat(dfd, name, mode);
+	putname(name);
+	return err;
+}
+
+SYSCALL_DEFINE2(mkdir, const char __user *, name, u32, mode)
+{
+	return user_mkdirat(AT_FDCWD, name, mode);
+}
+
+SYSCALL_DEFINE3(mkdirat, int, dfd, const char __user *, name, u32, mode)
+{
+	return user_mkdirat(dfd, name, mode);
+}
+
+static long user_mknodat(int dfd, const char __user *uname, u32 mode, u32 rdev)
+{
+	char *name;
+	int err;
+
+	switch (mode & S_IFMT) {
+	case 0:
+		mode |= S_IFREG;
+		break;
+	case S_IFREG:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		break;
+	case S_IFDIR:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+	name = getname(uname, false);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	err = do_mknodat(dfd, name, mode & (S_IFMT | 07777), rdev);
+	putname(name);
+	return err;
+}
+
+SYSCALL_DEFINE3(mknod, const char __user *, name, u32, mode, u32, rdev)
+{
+	return user_mknodat(AT_FDCWD, name, mode, rdev);
+}
+
+SYSCALL_DEFINE4(mknodat, int, dfd, const char __user *, name, u32, mode, u32, rdev)
+{
+	return user_mknodat(dfd, name, mode, rdev);
+}
+
+/* Fetches two names and calls @fn with them. */
+static long with_names(const char __user *a, const char __user *b, unsigned flags,
+		       long (*fn)(char *, char *, const int *), const int *args)
+{
+	char *from = getname(a, flags & LOOKUP_EMPTY), *to;
+	long ret;
+
+	if (IS_ERR(from))
+		return PTR_ERR(from);
+	to = getname(b, false);
+	ret = IS_ERR(to) ? PTR_ERR(to) : fn(from, to, args);
+	if (!IS_ERR(to))
+		putname(to);
+	putname(from);
+	return ret;
+}
+
+static long symlink_names(char *target, char *name, const int *args)
+{
+	return do_symlinkat(target, args[0], name);
+}
+
+SYSCALL_DEFINE2(symlink, const char __user *, target, const char __user *, name)
+{
+	return with_names(target, name, 0, symlink_names, (int[]){AT_FDCWD});
+}
+
+SYSCALL_DEFINE3(symlinkat, const char __user *, target, int, dfd, const char __user *, name)
+{
+	return with_names(target, name, 0, symlink_names, (int[]){dfd});
+}
+
+static long link_names(char *from, char *to, const int *args)
+{
+	return do_linkat(args[0], from, args[1], to, (unsigned)args[2]);
+}
+
+SYSCALL_DEFINE2(link, const char __user *, from, const char __user *, to)
+{
+	return with_names(from, to, 0, link_names, (int[]){AT_FDCWD, AT_FDCWD, 0});
+}
+
+SYSCALL_DEFINE5(linkat, int, odfd, const char __user *, from, int, ndfd, const char __user *, to,
+		int, flags)
+{
+	unsigned lookup = 0;
+
+	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (flags & AT_SYMLINK_FOLLOW)
+		lookup |= LOOKUP_FOLLOW;
+	if (flags & AT_EMPTY_PATH)
+		lookup |= LOOKUP_EMPTY;
+	return with_names(from, to, lookup, link_names, (int[]){odfd, ndfd, (int)lookup});
+}
+
+static long rename_names(char *from, char *to, const int *args)
+{
+	return do_renameat(args[0], from, args[1], to, (unsigned)args[2]);
+}
+
+SYSCALL_DEFINE2(rename, const char __user *, from, const char __user *, to)
+{
+	return with_names(from, to, 0, rename_names, (int[]){AT_FDCWD, AT_FDCWD, 0});
+}
+
+SYSCALL_DEFINE4(renameat, int, odfd, const char __user *, from, int, ndfd, const char __user *, to)
+{
+	return with_names(from, to, 0, rename_names, (int[]){odfd, ndfd, 0});
+}
+
+SYSCALL_DEFINE5(renameat2, int, odfd, const char __user *, from, int, ndfd, const char __user *, to,
+		unsigned, flags)
+{
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	if ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE))
+		return -EINVAL;
+	return with_names(from, to, 0, rename_names, (int[]){odfd, ndfd, (int)flags});
+}
+
+static long user_unlinkat(int dfd, const char __user *uname, bool dir)
+{
+	char *name = getname(uname, false);
+	int err;
+
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	err = dir ? do_rmdirat(dfd, name) : do_unlinkat(dfd, name);
+	putname(name);
+	return err;
+}
+
+SYSCALL_DEFINE1(unlink, const char __user *, name)
+{
+	return user_unlinkat(AT_FDCWD, name, false);
+}
+
+SYSCALL_DEFINE1(rmdir, const char __user *, name)
+{
+	return user_unlinkat(AT_FDCWD, name, true);
+}
+
+SYSCALL_DEFINE3(unlinkat, int, dfd, const char __user *, name, int, flags)
+{
+	if (flags & ~AT_REMOVEDIR)
+		return -EINVAL;
+	return user_unlinkat(dfd, name, flags & AT_REMOVEDIR);
+}
+
+static ssize_t read_link(const struct path *p, char __user *buf, int size)
+{
+	const struct inode *i = p->dentry->d_inode;
+	char *text;
+	ssize_t n;
+
+	if (!S_ISLNK(i->i_mode))
+		return -EINVAL;
+	text = kmem_cache_alloc(names_cache, GFP_KERNEL);
+	if (!text)
+		return -ENOMEM;
+	n = i->i_op->readlink(p->dentry->d_inode, text, PATH_MAX);
+	if (n > size)
+		n = size;
+	if (n > 0 && copy_to_user(buf, text, (size_t)n))
+		n = -EFAULT;
+	putname(text);
+	return n;
+}
+
+static long user_readlinkat(int dfd, const char __user *uname, char __user *buf, int size)
+{
+	struct path p;
+	long ret;
+	char *name;
+
+	if (size <= 0)
+		return -EINVAL;
+	name = getname(uname, true);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	ret = path_lookupat(dfd, name, 0, &p, NULL);
+	if (!ret) {
+		ret = read_link(&p, buf, size);
+		/* An empty name stands for a descriptor of a link, and for nothing else. */
+		if (ret == -EINVAL && !*name)
+			ret = -ENOENT;
+		path_put(&p);
+	}
+	putname(name);
+	return ret;
+}
+
+SYSCALL_DEFINE3(readlink, const char __user *, name, char __user *, buf, int, size)
+{
+	return user_readlinkat(AT_FDCWD, name, buf, size);
+}
+
+SYSCALL_DEFINE4(readlinkat, int, dfd, const char __user *, name, char __user *, buf, int, size)
+{
+	return user_readlinkat(dfd, name, buf, size);
+}

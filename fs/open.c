@@ -1,0 +1,417 @@
+/*
+ * open(2) and its relatives: from a path and flags to a struct file. The walk (namei.c) stops at
+ * the last component, because O_CREAT may have to make it; then the permissions of what is there are
+ * checked, the file's own open() runs, and O_TRUNC cuts it.
+ *
+ *	do_open -> open_at -> walk -> (open_create) -> open_inode -> may_open, open() of its kind
+ *
+ * LOCKING: the directory's i_mutex over "look up, else create", so two O_CREAT|O_EXCL cannot both
+ * win; nothing else is held while a file is opened, since a FIFO's open() sleeps for its other end.
+ */
+
+#include "fs/internal.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sched/signal.h"
+
+#define O_TMPFILE_BIT 020000000u
+#define O_VALID \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | \
+	 O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | \
+	 O_PATH | O_TMPFILE)
+#define O_PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+
+#define MFD_CLOEXEC	  1u
+#define MFD_ALLOW_SEALING 2u
+
+static const struct file_operations path_fops; /* O_PATH: none at all */
+
+/* ---- what is there is opened ---- */
+
+static int access_wanted(u32 flags)
+{
+	static const u8 masks[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
+
+	return masks[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
+}
+
+static int may_open(const struct inode *inode, u32 flags)
+{
+	int mask = access_wanted(flags);
+
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFLNK:
+		return -ELOOP;
+	case S_IFDIR:
+		if (mask & MAY_WRITE)
+			return -EISDIR;
+	}
+	if ((flags & O_NOATIME) && !inode_owner_or_root(inode))
+		return -EPERM;
+	return inode_permission(inode, mask);
+}
+
+/* A file on @at, which keeps its own references. ERR_PTR. */
+static struct file *open_inode(const struct path *at, u32 flags)
+{
+	struct inode *inode = at->dentry->d_inode;
+	struct file *f =
+		alloc_empty_file(flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC));
+	int err = 0;
+
+	if (IS_ERR(f))
+		return f;
+	path_get(at);
+	f->f_mnt = at->mnt;
+	f->f_dentry = at->dentry;
+	f->f_inode = inode;
+	if (flags & O_PATH) {
+		f->f_op = &path_fops;
+		f->f_mode = FMODE_PATH | FMODE_STREAM;
+		return f;
+	}
+	f->f_op = inode->i_fop;
+	if (f->f_op->open)
+		err = f->f_op->open(inode, f); /* may put operations of its own in place */
+	if (err) {
+		free_unopened_file(f);
+		return ERR_PTR(err);
+	}
+	if (!f->f_op->llseek)
+		f->f_mode |= FMODE_STREAM;
+	if ((flags & O_DIRECT) && S_ISREG(inode->i_mode)) {
+		fput(f);
+		return ERR_PTR(-EINVAL); /* as Linux's tmpfs: there is no cache to go around */
+	}
+	return f;
+}
+
+int do_truncate(struct inode *inode, loff_t len)
+{
+	int err;
+
+	mutex_lock(&inode->i_mutex);
+	err = inode->i_op->truncate(inode, len);
+	inode_touch(inode);
+	mutex_unlock(&inode->i_mutex);
+	return err;
+}
+
+/* The walk has arrived. @created: just now, by this call, so nothing is left to check. */
+static struct file *open_path(const struct path *at, u32 flags, bool created)
+{
+	struct inode *inode = at->dentry->d_inode;
+	struct file *f;
+	int err = 0;
+
+	if (!created && !(flags & O_PATH)) {
+		if ((flags & O_CREAT) && S_ISDIR(inode->i_mode))
+			return ERR_PTR(-EISDIR);
+		if ((flags & O_DIRECTORY) && !S_ISDIR(inode->i_mode))
+			return ERR_PTR(-ENOTDIR);
+		err = may_open(inode, flags);
+	}
+	if (err)
+		return ERR_PTR(err);
+	f = open_inode(at, flags);
+	if (IS_ERR(f) || created || !(flags & O_TRUNC) || !S_ISREG(inode->i_mode) || !inode->i_op ||
+	    !inode->i_op->truncate)
+		return f;
+	err = do_truncate(inode, 0);
+	if (err) {
+		fput(f);
+		return ERR_PTR(err);
+	}
+	return f;
+}
+
+/* /proc/self/fd/N of a pipe: another reference on the very same open file, if it allows as much. */
+static struct file *reopen(struct file *file, u32 flags)
+{
+	struct kstat st;
+	u32 mode = (flags + 1) & O_ACCMODE;
+	int err = flags & O_DIRECTORY ? -ENOTDIR : vfs_getattr(file, &st);
+
+	if (!err && !S_ISFIFO(st.mode))
+		err = -ENXIO;
+	if (!err && (mode & ~file->f_mode))
+		err = -EACCES;
+	if (!err)
+		return file;
+	fput(file);
+	return ERR_PTR(err);
+}
+
+/* ---- O_CREAT ---- */
+
+/*
+ * The last component of nd, made if it is not there. A file, ERR_PTR, or NULL: there is something
+ * (*exists), go on with walk_last().
+ */
+static struct file *open_create(struct nameidata *nd, u32 flags, u32 mode)
+{
+	struct dentry *parent = nd->path.dentry, *d;
+	struct inode *dir = parent->d_inode;
+	struct path at;
+	struct file *f;
+	int err;
+
+	if (nd->trailing)
+		return ERR_PTR(-EISDIR);
+	mutex_lock(&dir->i_mutex);
+	d = lookup_one(parent, nd->last, nd->last_len);
+	if (IS_ERR(d)) {
+		mutex_unlock(&dir->i_mutex);
+		return ERR_PTR(PTR_ERR(d));
+	}
+	if (d->d_inode) {
+		err = flags & O_EXCL ? -EEXIST : 0;
+	} else {
+		err = may_create(parent, d);
+		if (!err)
+			err = dir->i_op->create ? dir->i_op->create(dir, d, mode & ~current_umask())
+						: -EACCES;
+		if (!err)
+			err = 1;
+	}
+	mutex_unlock(&dir->i_mutex);
+	at = (struct path){nd->path.mnt, d};
+	f = err < 0 ? ERR_PTR(err) : err ? open_path(&at, flags, true) : NULL;
+	dput(d);
+	return f;
+}
+
+/* ---- the whole ---- */
+
+static struct file *open_walk(struct nameidata *nd, u32 flags, u32 mode)
+{
+	struct file *f;
+	int err;
+
+	do {
+		err = walk_parents(nd);
+		if (err)
+			return ERR_PTR(err);
+		if ((flags & O_CREAT) && nd->last_type == LAST_NORM) {
+			err = S_ISDIR(nd->path.dentry->d_inode->i_mode) ? 0 : -ENOTDIR;
+			f = err ? ERR_PTR(err) : open_create(nd, flags, mode);
+			if (f)
+				return f;
+		} else if ((flags & O_CREAT) && (flags & O_EXCL)) {
+			return ERR_PTR(-EEXIST);
+		}
+		err = walk_last(nd);
+	} while (err > 0);
+	if (err)
+		return ERR_PTR(err);
+	if (nd->file)
+		return reopen(nd->file, flags);
+	if ((nd->flags & LOOKUP_DIRECTORY) && !S_ISDIR(nd->path.dentry->d_inode->i_mode))
+		return ERR_PTR(-ENOTDIR);
+	return open_path(&nd->path, flags, false);
+}
+
+static struct file *open_at(int dfd, const char *name, u32 flags, u32 mode)
+{
+	unsigned lookup = 0;
+	struct nameidata nd;
+	struct file *f;
+	int err;
+
+	if (!(flags & O_NOFOLLOW))
+		lookup |= LOOKUP_FOLLOW;
+	if (flags & O_DIRECTORY)
+		lookup |= LOOKUP_DIRECTORY;
+	/* O_EXCL is about the name itself, whatever it leads to. */
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		lookup &= ~LOOKUP_FOLLOW;
+	err = path_start(&nd, dfd, name, lookup);
+	if (err)
+		return ERR_PTR(err);
+	nd.want_file = true;
+	f = open_walk(&nd, flags, mode);
+	path_end(&nd);
+	return f;
+}
+
+struct file *filp_open(const char *path, u32 flags, u32 mode)
+{
+	return open_at(AT_FDCWD, path, flags | O_LARGEFILE, mode & 07777);
+}
+
+/* Brings what the user passed into one of the forms that make sense, as Linux does. */
+static int check_flags(u32 *flags, u32 *mode)
+{
+	*flags &= O_VALID;
+	if (!(*flags & (O_CREAT | O_TMPFILE_BIT)))
+		*mode = 0;
+	*mode &= 07777;
+	if (*flags & O_TMPFILE_BIT) {
+		if ((*flags & O_TMPFILE) != O_TMPFILE || !(*flags & O_ACCMODE))
+			return -EINVAL;
+		return -EOPNOTSUPP;
+	}
+	if (*flags & O_PATH)
+		*flags &= O_PATH_FLAGS;
+	if ((*flags & O_CREAT) && (*flags & O_DIRECTORY))
+		return -EINVAL;
+	if (!(*flags & O_PATH))
+		*flags |= O_LARGEFILE;
+	return 0;
+}
+
+static long do_open(int dfd, const char __user *uname, u32 flags, u32 mode)
+{
+	int err = check_flags(&flags, &mode);
+	char *name;
+	long fd;
+
+	if (err)
+		return err;
+	name = getname(uname, false);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	fd = get_unused_fd(flags);
+	if (fd >= 0) {
+		struct file *f = open_at(dfd, name, flags, mode);
+
+		if (IS_ERR(f)) {
+			put_unused_fd((unsigned)fd);
+			fd = PTR_ERR(f);
+		} else {
+			fd_install((unsigned)fd, f);
+		}
+	}
+	putname(name);
+	return fd;
+}
+
+SYSCALL_DEFINE3(open, const char __user *, name, u32, flags, u32, mode)
+{
+	return do_open(AT_FDCWD, name, flags, mode);
+}
+
+SYSCALL_DEFINE4(openat, int, dfd, const char __user *, name, u32, flags, u32, mode)
+{
+	return do_open(dfd, name, flags, mode);
+}
+
+SYSCALL_DEFINE2(creat, const char __user *, name, u32, mode)
+{
+	return do_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+SYSCALL_DEFINE2(memfd_create, const char __user *, uname, unsigned, flags)
+{
+	char name[NAME_MAX + 1] = "memfd:";
+	ssize_t n;
+
+	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+		return -EINVAL;
+	n = strncpy_from_user(name + 6, uname, sizeof(name) - 6);
+	if (n < 0)
+		return n;
+	if ((size_t)n == sizeof(name) - 6)
+		return -EINVAL;
+	return fd_install_new(tmpfs_memfd(name, O_RDWR | O_LARGEFILE),
+			      flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
+}
+
+/* ---- length ---- */
+
+/* The limit of setrlimit(2) on what a file may grow to. */
+static int check_size_limit(const struct inode *inode, loff_t len)
+{
+	if (len <= inode->i_size || !current->signal ||
+	    (u64)len <= READ_ONCE(current->signal->rlim[RLIMIT_FSIZE].rlim_cur))
+		return 0;
+	send_signal_task(current, SIGXFSZ, NULL);
+	return -EFBIG;
+}
+
+SYSCALL_DEFINE2(truncate, const char __user *, name, loff_t, len)
+{
+	struct inode *inode;
+	struct path p;
+	int err;
+
+	if (len < 0)
+		return -EINVAL;
+	err = user_path_at(AT_FDCWD, name, LOOKUP_FOLLOW, &p);
+	if (err)
+		return err;
+	inode = p.dentry->d_inode;
+	if (S_ISDIR(inode->i_mode))
+		err = -EISDIR;
+	else if (!S_ISREG(inode->i_mode))
+		err = -EINVAL;
+	if (!err)
+		err = inode_permission(inode, MAY_WRITE);
+	if (!err && (!inode->i_op || !inode->i_op->truncate))
+		err = -EINVAL;
+	if (!err)
+		err = check_size_limit(inode, len);
+	if (!err)
+		err = do_truncate(inode, len);
+	path_put(&p);
+	return err;
+}
+
+SYSCALL_DEFINE2(ftruncate, unsigned, fd, loff_t, len)
+{
+	struct inode *inode;
+	struct fd f;
+	int err = -EINVAL;
+
+	if (len < 0)
+		return -EINVAL;
+	f = fdget(fd);
+	if (!f.file)
+		return -EBADF;
+	inode = f.file->f_inode;
+	if (f.file->f_dentry && S_ISREG(inode->i_mode) && (f.file->f_mode & FMODE_WRITE) &&
+	    inode->i_op && inode->i_op->truncate) {
+		err = check_size_limit(inode, len);
+		if (!err)
+			err = do_truncate(inode, len);
+	}
+	fdput(f);
+	return err;
+}
+
+static int check_fallocate(const struct file *f, loff_t off, loff_t len)
+{
+	loff_t end;
+
+	if (off < 0 || len <= 0)
+		return -EINVAL;
+	if (!(f->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!f->f_dentry || S_ISFIFO(f->f_inode->i_mode))
+		return -ESPIPE;
+	if (S_ISDIR(f->f_inode->i_mode))
+		return -EISDIR;
+	if (!S_ISREG(f->f_inode->i_mode))
+		return -ENODEV;
+	if (__builtin_add_overflow(off, len, &end))
+		return -EFBIG;
+	return f->f_op->fallocate ? check_size_limit(f->f_inode, end) : -EOPNOTSUPP;
+}
+
+SYSCALL_DEFINE4(fallocate, unsigned, fd, int, mode, loff_t, off, loff_t, len)
+{
+	struct fd f = fdget(fd);
+	int err;
+
+	if (!f.file)
+		return -EBADF;
+	err = check_fallocate(f.file, off, len);
+	if (!err)
+		err = f.file->f_op->fallocate(f.file, mode, off, len);
+	fdput(f);
+	return err;
+}

@@ -1,0 +1,664 @@
+/*
+ * Pipes: pipe(2), and FIFOs, which are pipes with a name (fifo(7)).
+ *
+ * A pipe is a ring of buffers, each a piece of a page. head and tail count buffers and run freely;
+ * a buffer's place is its number modulo the size of the ring.
+ *
+ *	tail                     head
+ *	 ▼                        ▼
+ *	[abc] [defgh...page full] [ ] [ ] ...      readers take from tail, writers add at head
+ *
+ * A small write goes into the page of the newest buffer if it fits there whole, else into a page of
+ * its own. So a write of up to PIPE_BUF bytes (a page) is never mixed with others: pipe(7) calls it
+ * atomic. With O_DIRECT each write is a packet and takes a buffer for itself.
+ *
+ * An empty pipe has no page but the last one it used, kept for the next write.
+ *
+ * Who is told what:
+ *	each write		rd_wait, IN. Also when data was there before: an edge-triggered
+ *				watcher counts wake-ups, not emptiness (epoll(7)).
+ *	a full pipe gets room	wr_wait, OUT
+ *	the last of a side goes	both, any event: readers see the end, writers EPIPE
+ *
+ * LOCKING
+ *	pipe->mutex   All of the pipe. A mutex because user memory is copied under it. poll() and the
+ *	              conditions of sleepers read counters without it; whoever changed one wakes them
+ *	              after that, so at worst they look once more.
+ *	fifo_lock     Which pipe a FIFO's inode has. Spin, process context, innermost.
+ *	Wake-ups are called without the mutex.
+ */
+#include "fs/pipe.h"
+#include "fs/vfs.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/lib/init.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sched/mutex.h"
+#include "kernel/sched/signal.h"
+
+#define PIPE_BUFFERS  16u /* 64 KiB, pipe(7) */
+#define PIPE_MAX_SIZE (1u << 20) /* bytes, /proc/sys/fs/pipe-max-size */
+#define FIONREAD      0x541b
+#define PIPEFS_MAGIC  0x50495045
+
+#define PIPE_IN	 (EPOLLIN | EPOLLRDNORM)
+#define PIPE_OUT (EPOLLOUT | EPOLLWRNORM)
+
+struct pipe_buffer {
+	char *page;
+	u16 offset, len; /* of what is left in it */
+	bool packet; /* one read, not more; what it leaves is dropped */
+};
+
+/* [m] mutex to write, anybody reads  [M] mutex  [F] fifo_lock  [I] immutable */
+struct pipe {
+	struct mutex mutex;
+	struct wait_queue_head rd_wait, wr_wait;
+	unsigned head, tail; /* [m] buffers ever added, ever used up */
+	unsigned ring_size; /* [m] a power of two */
+	unsigned readers, writers; /* [m] open files of each side */
+	unsigned r_counter, w_counter; /* [m] opens of each side so far */
+	struct pipe_buffer *bufs; /* [M] */
+	char *spare; /* [M] a page, or NULL */
+	unsigned files; /* [F] open files; the last one frees the pipe */
+	struct inode *fifo; /* [I] NULL: from pipe(2) */
+	u64 ino; /* [I] */
+};
+
+static struct kmem_cache *pipe_cache;
+static struct mount *pipe_mnt;
+static DEFINE_SPINLOCK(fifo_lock);
+static const struct file_operations pipe_fops;
+
+static inline bool pipe_empty(const struct pipe *p)
+{
+	return READ_ONCE(p->head) == READ_ONCE(p->tail);
+}
+
+/* Tail first: head is never behind it, but without the mutex tail could overtake an old head. */
+static inline bool pipe_full(const struct pipe *p)
+{
+	unsigned tail = READ_ONCE(p->tail);
+
+	barrier();
+	return READ_ONCE(p->head) - tail >= READ_ONCE(p->ring_size);
+}
+
+static inline struct pipe_buffer *pipe_buf(struct pipe *p, unsigned i)
+{
+	return &p->bufs[i & (p->ring_size - 1)];
+}
+
+/* What a sleeping reader or writer waits for; afterwards it takes the mutex and looks. */
+static inline bool pipe_readable(const struct pipe *p)
+{
+	return !pipe_empty(p) || !READ_ONCE(p->writers);
+}
+
+static inline bool pipe_writable(const struct pipe *p)
+{
+	return !pipe_full(p) || !READ_ONCE(p->readers);
+}
+
+static inline void pipe_wake(struct wait_queue_head *wq, __poll_t events)
+{
+	/* The change before, the look at the queue after. Pairs with the barriers in
+	 * prepare_to_wait() and poll_wait(). */
+	smp_mb();
+	if (waitqueue_active(wq))
+		wake_up_poll(wq, events);
+}
+
+/* ---- life ---- */
+
+static struct pipe *pipe_alloc(void)
+{
+	struct pipe *p = kmem_cache_alloc(pipe_cache, GFP_KERNEL | __GFP_ZERO);
+
+	if (!p)
+		return NULL;
+	p->bufs = kcalloc(PIPE_BUFFERS, sizeof(*p->bufs), GFP_KERNEL);
+	if (!p->bufs) {
+		kmem_cache_free(pipe_cache, p);
+		return NULL;
+	}
+	p->ring_size = PIPE_BUFFERS;
+	mutex_init(&p->mutex);
+	init_waitqueue_head(&p->rd_wait);
+	init_waitqueue_head(&p->wr_wait);
+	return p;
+}
+
+static void pipe_free(struct pipe *p)
+{
+	while (p->tail != p->head)
+		free_page(pipe_buf(p, p->tail++)->page);
+	if (p->spare)
+		free_page(p->spare);
+	kfree(p->bufs);
+	kmem_cache_free(pipe_cache, p);
+}
+
+/* An open file less. */
+static void pipe_put(struct pipe *p)
+{
+	bool last;
+
+	spin_lock(&fifo_lock);
+	last = --p->files == 0;
+	if (last && p->fifo)
+		p->fifo->i_private = NULL;
+	spin_unlock(&fifo_lock);
+	if (last)
+		pipe_free(p);
+}
+
+/* Takes a file's sides back. If that was the last of one side, the other learns of it. */
+static void pipe_close_sides(struct pipe *p, u32 f_mode)
+{
+	bool tell;
+
+	mutex_lock(&p->mutex);
+	if (f_mode & FMODE_READ)
+		WRITE_ONCE(p->readers, p->readers - 1);
+	if (f_mode & FMODE_WRITE)
+		WRITE_ONCE(p->writers, p->writers - 1);
+	tell = !p->readers != !p->writers;
+	mutex_unlock(&p->mutex);
+	if (tell) {
+		wake_up_all(&p->rd_wait);
+		wake_up_all(&p->wr_wait);
+	}
+}
+
+static void pipe_release(struct file *file)
+{
+	struct pipe *p = file->private_data;
+
+	pipe_close_sides(p, file->f_mode);
+	pipe_put(p);
+}
+
+/* ---- reading ---- */
+
+/* The oldest buffer is used up. mutex held. */
+static void pipe_drop_tail(struct pipe *p)
+{
+	struct pipe_buffer *buf = pipe_buf(p, p->tail);
+
+	if (p->spare)
+		free_page(buf->page);
+	else
+		p->spare = buf->page;
+	WRITE_ONCE(p->tail, p->tail + 1);
+}
+
+/* What is there, up to the end of a packet. Bytes, or -EFAULT if not even one. mutex held. */
+static ssize_t pipe_take(struct pipe *p, struct iov_iter *to)
+{
+	ssize_t got = 0;
+
+	while (to->count && !pipe_empty(p)) {
+		struct pipe_buffer *buf = pipe_buf(p, p->tail);
+		size_t want = min((size_t)buf->len, to->count);
+		size_t n = copy_to_iter(buf->page + buf->offset, want, to);
+		bool packet = buf->packet;
+
+		got += (ssize_t)n;
+		buf->offset += n;
+		buf->len -= n;
+		if (n < want)
+			return got ? got : -EFAULT;
+		if (packet)
+			buf->len = 0;
+		if (!buf->len)
+			pipe_drop_tail(p);
+		if (packet)
+			break;
+	}
+	return got;
+}
+
+static ssize_t pipe_read(struct file *file, struct iov_iter *to, loff_t *pos)
+{
+	struct pipe *p = file->private_data;
+	bool was_full, slept = false, made_room, pass_on;
+	ssize_t ret;
+
+	if (!to->count)
+		return 0;
+	for (;;) {
+		mutex_lock(&p->mutex);
+		was_full = pipe_full(p);
+		ret = pipe_take(p, to);
+		if (ret || !p->writers)
+			break;
+		mutex_unlock(&p->mutex);
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		if (wait_event_interruptible_exclusive_deadline(&p->rd_wait, pipe_readable(p),
+								NO_DEADLINE))
+			return -ERESTARTSYS;
+		slept = true;
+	}
+	made_room = was_full && !pipe_full(p);
+	/* The wake-up chose us alone; what we leave is for the next one. */
+	pass_on = slept && !pipe_empty(p);
+	mutex_unlock(&p->mutex);
+	if (made_room)
+		pipe_wake(&p->wr_wait, PIPE_OUT);
+	if (pass_on)
+		pipe_wake(&p->rd_wait, PIPE_IN);
+	return ret;
+}
+
+/* ---- writing ---- */
+
+/* The part of a write that does not fill a page joins the newest buffer, if all of it fits there.
+ * Bytes or -EFAULT. mutex held. */
+static ssize_t pipe_merge(struct pipe *p, struct iov_iter *from)
+{
+	size_t part = from->count % PAGE_SIZE;
+	struct pipe_buffer *buf;
+	size_t n;
+
+	if (!part || pipe_empty(p))
+		return 0;
+	buf = pipe_buf(p, p->head - 1);
+	if (buf->packet || buf->offset + buf->len + part > PAGE_SIZE)
+		return 0;
+	n = copy_from_iter(buf->page + buf->offset + buf->len, part, from);
+	if (n < part) {
+		iov_iter_revert(from, n);
+		return -EFAULT;
+	}
+	buf->len += n;
+	return (ssize_t)n;
+}
+
+/* One more buffer with up to a page of bytes; there is room. Bytes or -errno. mutex held. */
+static ssize_t pipe_add_buffer(struct pipe *p, struct iov_iter *from, bool packet)
+{
+	size_t n;
+
+	if (!p->spare)
+		p->spare = get_free_page(GFP_USER);
+	if (!p->spare)
+		return -ENOMEM;
+	n = copy_from_iter(p->spare, min(from->count, PAGE_SIZE), from);
+	if (!n)
+		return -EFAULT;
+	*pipe_buf(p, p->head) = (struct pipe_buffer){.page = p->spare, .len = n, .packet = packet};
+	p->spare = NULL;
+	WRITE_ONCE(p->head, p->head + 1);
+	return (ssize_t)n;
+}
+
+/* Sleeps until there is room, or no reader. mutex held, dropped meanwhile. 0 or -ERESTARTSYS. */
+static long pipe_wait_for_room(struct pipe *p, bool written)
+{
+	long ret;
+
+	mutex_unlock(&p->mutex);
+	if (written)
+		pipe_wake(&p->rd_wait, PIPE_IN);
+	ret = wait_event_interruptible_exclusive_deadline(&p->wr_wait, pipe_writable(p),
+							  NO_DEADLINE);
+	mutex_lock(&p->mutex);
+	return ret;
+}
+
+static ssize_t pipe_write(struct file *file, struct iov_iter *from, loff_t *pos)
+{
+	struct pipe *p = file->private_data;
+	bool packet = file->f_flags & O_DIRECT, slept = false, pass_on;
+	ssize_t done = 0, ret = 0;
+
+	if (!from->count)
+		return 0;
+	mutex_lock(&p->mutex);
+	if (p->readers)
+		done = ret = pipe_merge(p, from);
+	while (from->count && ret >= 0) {
+		size_t want = min(from->count, PAGE_SIZE);
+
+		ret = -EPIPE;
+		if (!p->readers)
+			break;
+		if (pipe_full(p)) {
+			ret = -EAGAIN;
+			if (file->f_flags & O_NONBLOCK)
+				break;
+			ret = pipe_wait_for_room(p, done > 0);
+			slept = true;
+			continue;
+		}
+		ret = pipe_add_buffer(p, from, packet);
+		if (ret > 0)
+			done += ret;
+		if (ret < (ssize_t)want)
+			break; /* a bad address, or no memory */
+	}
+	/* The wake-up chose us alone; room that we leave is for the next one. */
+	pass_on = slept && !pipe_full(p);
+	mutex_unlock(&p->mutex);
+	if (done > 0)
+		pipe_wake(&p->rd_wait, PIPE_IN);
+	if (pass_on)
+		pipe_wake(&p->wr_wait, PIPE_OUT);
+	if (ret == -EPIPE)
+		send_signal_task(current, SIGPIPE, NULL);
+	return done > 0 ? done : ret;
+}
+
+/* ---- asking ---- */
+
+static __poll_t pipe_poll(struct file *file, struct poll_table *pt)
+{
+	struct pipe *p = file->private_data;
+	__poll_t events = 0;
+
+	if (file->f_mode & FMODE_READ)
+		poll_wait(file, &p->rd_wait, pt);
+	if (file->f_mode & FMODE_WRITE)
+		poll_wait(file, &p->wr_wait, pt);
+	if (file->f_mode & FMODE_READ) {
+		/* Opened before there ever was a writer: not hung up, not yet connected. */
+		if (!READ_ONCE(p->writers) && (unsigned)file->f_pos != READ_ONCE(p->w_counter))
+			events |= EPOLLHUP;
+		/* After the look at writers: the last one's last bytes are not missed. */
+		if (!pipe_empty(p))
+			events |= PIPE_IN;
+	}
+	if (file->f_mode & FMODE_WRITE) {
+		if (!pipe_full(p))
+			events |= PIPE_OUT;
+		if (!READ_ONCE(p->readers))
+			events |= EPOLLERR;
+	}
+	return events;
+}
+
+static long pipe_ioctl(struct file *file, unsigned cmd, u64 arg)
+{
+	struct pipe *p = file->private_data;
+	int bytes = 0;
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	mutex_lock(&p->mutex);
+	for (unsigned i = p->tail; i != p->head; i++)
+		bytes += pipe_buf(p, i)->len;
+	mutex_unlock(&p->mutex);
+	return put_user(bytes, (int __user *)arg);
+}
+
+/* mutex held. */
+static long pipe_resize(struct pipe *p, unsigned slots)
+{
+	struct pipe_buffer *bufs;
+
+	if (slots < p->head - p->tail)
+		return -EBUSY;
+	bufs = kcalloc(slots, sizeof(*bufs), GFP_KERNEL);
+	if (!bufs)
+		return -ENOMEM;
+	/* The counters stay as they are: those who read them without the mutex see no jump. */
+	for (unsigned i = p->tail; i != p->head; i++)
+		bufs[i & (slots - 1)] = *pipe_buf(p, i);
+	kfree(p->bufs);
+	p->bufs = bufs;
+	WRITE_ONCE(p->ring_size, slots);
+	return (long)(slots * PAGE_SIZE);
+}
+
+long pipe_fcntl(struct file *file, int cmd, u64 arg)
+{
+	struct pipe *p = file->private_data;
+	unsigned size = (unsigned)arg, slots = 1;
+	bool root = !current->signal || current->signal->euid == 0;
+	long ret;
+
+	if (file->f_op != &pipe_fops && file->f_op != &fifo_fops)
+		return -EBADF;
+	if (cmd == F_GETPIPE_SZ)
+		return (long)(READ_ONCE(p->ring_size) * PAGE_SIZE);
+	if (cmd != F_SETPIPE_SZ || size > 1u << 31)
+		return -EINVAL;
+	while (slots * PAGE_SIZE < size)
+		slots *= 2;
+	mutex_lock(&p->mutex);
+	if (slots > p->ring_size && slots * PAGE_SIZE > PIPE_MAX_SIZE && !root)
+		ret = -EPERM;
+	else
+		ret = pipe_resize(p, slots);
+	mutex_unlock(&p->mutex);
+	if (ret > 0)
+		pipe_wake(&p->wr_wait, PIPE_OUT);
+	return ret;
+}
+
+/* ---- pipe(2) and pipefs ---- */
+
+static int pipe_show_name(struct file *file, char *buf, size_t size)
+{
+	const struct pipe *p = file->private_data;
+
+	return scnprintf(buf, size, "pipe:[%llu]", (unsigned long long)p->ino);
+}
+
+static int pipe_getattr(struct file *file, struct kstat *st)
+{
+	const struct pipe *p = file->private_data;
+
+	st->ino = p->ino;
+	st->mode = S_IFIFO | 0600;
+	st->nlink = 1;
+	st->blksize = PAGE_SIZE;
+	return 0;
+}
+
+static const struct file_operations pipe_fops = {
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll,
+	.ioctl = pipe_ioctl,
+	.release = pipe_release,
+	.getattr = pipe_getattr,
+	.show_name = pipe_show_name,
+};
+
+/* Both ends as files: 0 or -errno. */
+static int create_pipe_files(struct file *ends[2], u32 flags)
+{
+	struct pipe *p = pipe_alloc();
+
+	if (!p)
+		return -ENOMEM;
+	p->readers = p->writers = p->r_counter = p->w_counter = 1;
+	p->files = 2;
+	p->ino = (u64)atomic_add_return(&pipe_mnt->sb->s_next_ino, 1);
+	ends[0] = alloc_file_pseudo(pipe_mnt, &pipe_fops, p, O_RDONLY | (flags & O_NONBLOCK));
+	if (IS_ERR(ends[0])) {
+		pipe_free(p);
+		return (int)PTR_ERR(ends[0]);
+	}
+	ends[1] = alloc_file_pseudo(pipe_mnt, &pipe_fops, p,
+				    O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
+	if (IS_ERR(ends[1])) {
+		p->files = 1;
+		fput(ends[0]);
+		return (int)PTR_ERR(ends[1]);
+	}
+	return 0;
+}
+
+static long do_pipe2(int __user *ufds, u32 flags)
+{
+	struct file *ends[2] = {NULL, NULL};
+	int fds[2], err;
+
+	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+		return -EINVAL;
+	err = create_pipe_files(ends, flags);
+	if (err)
+		return err;
+	err = fds[0] = get_unused_fd(flags);
+	if (err < 0)
+		goto out_files;
+	err = fds[1] = get_unused_fd(flags);
+	if (err < 0)
+		goto out_fd0;
+	err = -EFAULT;
+	if (copy_to_user(ufds, fds, sizeof(fds)))
+		goto out_fd1;
+	fd_install((unsigned)fds[0], ends[0]);
+	fd_install((unsigned)fds[1], ends[1]);
+	return 0;
+out_fd1:
+	put_unused_fd((unsigned)fds[1]);
+out_fd0:
+	put_unused_fd((unsigned)fds[0]);
+out_files:
+	fput(ends[0]);
+	fput(ends[1]);
+	return err;
+}
+
+SYSCALL_DEFINE2(pipe2, int __user *, fds, int, flags)
+{
+	return do_pipe2(fds, (u32)flags);
+}
+
+SYSCALL_DEFINE1(pipe, int __user *, fds)
+{
+	return do_pipe2(fds, 0);
+}
+
+/* ---- FIFOs ---- */
+
+/* The pipe of a FIFO, made at its first open, with one open file more; NULL without memory. */
+static struct pipe *fifo_get(struct inode *inode)
+{
+	struct pipe *new = pipe_alloc(), *p;
+
+	if (!new)
+		return NULL;
+	new->fifo = inode;
+	spin_lock(&fifo_lock);
+	if (!inode->i_private) {
+		inode->i_private = new;
+		new = NULL;
+	}
+	p = inode->i_private;
+	p->files++;
+	spin_unlock(&fifo_lock);
+	if (new)
+		pipe_free(new);
+	return p;
+}
+
+/* Sleeps until the other side has been opened: *counter moves. mutex held, dropped meanwhile. */
+static long fifo_wait_for_partner(struct pipe *p, unsigned *counter)
+{
+	unsigned before = *counter;
+	long ret;
+
+	mutex_unlock(&p->mutex);
+	ret = wait_event_interruptible(&p->rd_wait, READ_ONCE(*counter) != before);
+	mutex_lock(&p->mutex);
+	return ret;
+}
+
+/* A partner that comes and goes at once is a partner: that is what the counters are for. */
+static long fifo_connect(struct pipe *p, struct file *file)
+{
+	bool nonblock = file->f_flags & O_NONBLOCK;
+	u32 mode = file->f_mode & (FMODE_READ | FMODE_WRITE);
+	bool first;
+
+	if (mode == FMODE_WRITE && nonblock && !p->readers)
+		return -ENXIO;
+	first = ((mode & FMODE_READ) && !p->readers) || ((mode & FMODE_WRITE) && !p->writers);
+	if (mode & FMODE_READ) {
+		WRITE_ONCE(p->readers, p->readers + 1);
+		WRITE_ONCE(p->r_counter, p->r_counter + 1);
+	}
+	if (mode & FMODE_WRITE) {
+		WRITE_ONCE(p->writers, p->writers + 1);
+		WRITE_ONCE(p->w_counter, p->w_counter + 1);
+	}
+	if (first)
+		wake_up_all(&p->rd_wait);
+	if (mode == FMODE_READ && !p->writers) {
+		if (!nonblock)
+			return fifo_wait_for_partner(p, &p->w_counter);
+		file->f_pos = p->w_counter; /* a stream has no position: see pipe_poll() */
+	}
+	if (mode == FMODE_WRITE && !p->readers)
+		return fifo_wait_for_partner(p, &p->r_counter);
+	return 0;
+}
+
+static int fifo_open(struct inode *inode, struct file *file)
+{
+	struct pipe *p;
+	long err;
+
+	if (!(file->f_mode & (FMODE_READ | FMODE_WRITE)))
+		return -EINVAL;
+	p = fifo_get(inode);
+	if (!p)
+		return -ENOMEM;
+	file->private_data = p;
+	file->f_mode |= FMODE_STREAM;
+	mutex_lock(&p->mutex);
+	err = fifo_connect(p, file);
+	mutex_unlock(&p->mutex);
+	if (!err)
+		return 0;
+	if (err != -ENXIO) /* it had been counted */
+		pipe_close_sides(p, file->f_mode);
+	pipe_put(p);
+	return (int)err;
+}
+
+const struct file_operations fifo_fops = {
+	.open = fifo_open,
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll,
+	.ioctl = pipe_ioctl,
+	.release = pipe_release,
+};
+
+static const struct super_operations pipefs_ops; /* nothing to do: it has one inode, for ever */
+
+static int pipefs_fill_super(struct super_block *sb, const char *options)
+{
+	struct inode *inode = new_inode(sb, S_IFIFO | 0600);
+
+	if (!inode)
+		return -ENOMEM;
+	sb->s_op = &pipefs_ops;
+	sb->s_magic = PIPEFS_MAGIC;
+	sb->s_root = d_make_root(inode);
+	return sb->s_root ? 0 : -ENOMEM;
+}
+
+static struct file_system_type pipe_fs_type = {
+	.name = "pipefs",
+	.fill_super = pipefs_fill_super,
+};
+
+static int __init pipe_init(void)
+{
+	int err = register_filesystem(&pipe_fs_type);
+
+	if (err)
+		return err;
+	pipe_cache = kmem_cache_create("pipe_inode_info", sizeof(struct pipe), 0);
+	pipe_mnt = kern_mount(&pipe_fs_type);
+	return IS_ERR(pipe_mnt) ? (int)PTR_ERR(pipe_mnt) : 0;
+}
+fs_initcall(pipe_init);

@@ -1,0 +1,518 @@
+/*
+ * /proc/PID: what can be seen of a process from outside. The formats are those of proc(5), because
+ * ps, top and lsof read them.
+ *
+ * An inode here does not hold its process; it remembers the number and the start time, and each
+ * operation looks the process up again. When it has ended meanwhile the answer is ESRCH, and the
+ * number may belong to another process by then without harm.
+ *
+ * LOCKING. Whoever looks must get everything from a process that may be ending on another CPU:
+ *	tasklist_lock    signal, sighand and mm of a task that is in the table are there; a
+ *	                 reference on mm is taken under it.
+ *	task_files_lock  (fdtable.c) files and fs; see task_get_file(), task_get_path().
+ * Texts are written after both have been let go, from copies.
+ */
+
+#include "fs/proc.h"
+#include "kernel/exec/process.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/slab.h"
+
+#define USER_HZ 100 /* of the times in stat, as user space knows it */
+
+static const struct pid_entry pid_entries[];
+static const struct inode_operations pid_iops;
+static const struct file_operations pid_fops;
+
+/* ---- finding the process ---- */
+
+struct task *get_ref_task(const struct proc_ref *ref)
+{
+	struct task *t = find_get_task(ref->pid);
+
+	if (t && t->start_time != ref->start_time) {
+		task_put(t);
+		t = NULL;
+	}
+	return t;
+}
+
+/* Its address space with one more user, or NULL. */
+static struct mm *get_task_mm(struct task *t)
+{
+	struct mm *mm;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	mm = list_empty(&t->pid_link) ? NULL : READ_ONCE(t->mm);
+	if (mm && !refcount_inc_not_zero(&mm->users))
+		mm = NULL;
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return mm;
+}
+
+/* Keeps the @max smallest numbers, sorted. */
+static size_t keep_smallest(pid_t *out, size_t n, size_t max, pid_t pid)
+{
+	size_t i;
+
+	if (n == max && pid > out[n - 1])
+		return n;
+	if (n < max)
+		n++;
+	for (i = n - 1; i && out[i - 1] > pid; i--)
+		out[i] = out[i - 1];
+	out[i] = pid;
+	return n;
+}
+
+size_t next_pids(pid_t from, struct task *of, pid_t *out, size_t max)
+{
+	struct task *t;
+	size_t n = 0;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	list_for_each_entry(t, &all_tasks, all_link) {
+		if (t->pid < from || (of ? t->tgid != of->tgid : t->pid != t->tgid))
+			continue;
+		n = keep_smallest(out, n, max, t->pid);
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return n;
+}
+
+/* ---- a picture of a task ---- */
+
+struct picture {
+	char comm[TASK_COMM_LEN];
+	char state;
+	pid_t ppid, pgrp, session;
+	u32 uid[3], gid[3]; /* real, effective, saved */
+	int threads, exit_signal, exit_code, cpu;
+	bool tty;
+	u64 runtime, cutime, cstime, start, switches, cpus;
+	sigset_t pending, shared, blocked, ignored, caught;
+	u64 vsize, rss, arg_start, arg_end, env_start, env_end, brk_start, stack;
+};
+
+static char state_letter(unsigned state)
+{
+	switch (state & (TASK_NORMAL | TASK_STOPPED | TASK_ZOMBIE | TASK_DEAD | TASK_NEW)) {
+	case TASK_RUNNING:
+	case TASK_NEW:
+		return 'R';
+	case TASK_INTERRUPTIBLE:
+		return 'S';
+	case TASK_STOPPED:
+		return 'T';
+	case TASK_ZOMBIE:
+		return 'Z';
+	case TASK_DEAD:
+		return 'X';
+	default:
+		return 'D';
+	}
+}
+
+/* tasklist_lock held, @t is in the table. */
+static void picture_process(struct picture *p, struct task *t, bool thread)
+{
+	struct signal_struct *g = t->signal;
+
+	p->ppid = g->parent ? g->parent->pid : 0;
+	p->pgrp = g->pgrp;
+	p->session = g->session;
+	p->tty = g->tty != NULL;
+	p->threads = g->nr_threads;
+	memcpy(p->uid, (u32[]){g->uid, g->euid, g->suid}, sizeof(p->uid));
+	memcpy(p->gid, (u32[]){g->gid, g->egid, g->sgid}, sizeof(p->gid));
+	p->cutime = g->cutime;
+	p->cstime = g->cstime;
+	if (!thread)
+		p->runtime = process_runtime(g);
+	get_signal_masks(t, &p->pending, &p->shared, &p->blocked, &p->ignored, &p->caught);
+}
+
+/* 0 or -ESRCH. @thread: of this thread alone. */
+static int take_picture(struct picture *p, struct task *t, bool thread)
+{
+	struct mm *mm;
+	u64 flags;
+	int err = -ESRCH;
+
+	memset(p, 0, sizeof(*p));
+	spin_lock_irqsave(&tasklist_lock, flags);
+	if (!list_empty(&t->pid_link)) {
+		err = 0;
+		memcpy(p->comm, t->comm, sizeof(p->comm));
+		p->comm[TASK_COMM_LEN - 1] = '\0';
+		p->state = state_letter(READ_ONCE(t->state));
+		p->runtime = t->sum_runtime;
+		p->switches = t->nr_switches;
+		p->start = t->start_time;
+		p->cpus = t->cpus_allowed;
+		p->cpu = t->cpu;
+		p->exit_signal = t->exit_signal;
+		p->exit_code = t->exit_code;
+		p->threads = 1;
+		if (t->signal)
+			picture_process(p, t, thread);
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	mm = err ? NULL : get_task_mm(t);
+	if (mm) {
+		p->vsize = READ_ONCE(mm->total_vm) * PAGE_SIZE;
+		p->rss = READ_ONCE(mm->nr_pages);
+		p->arg_start = mm->arg_start;
+		p->arg_end = mm->arg_end;
+		p->env_start = mm->env_start;
+		p->env_end = mm->env_end;
+		p->brk_start = mm->brk_start;
+		p->stack = mm->stack_top;
+		mm_put(mm);
+	}
+	return err;
+}
+
+/* ---- texts ---- */
+
+static int show_comm(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	seq_printf(s, "%.*s\n", TASK_COMM_LEN - 1, t->comm);
+	return 0;
+}
+
+/* The bytes of its memory between two addresses. */
+static int show_memory(struct task *t, struct seq *s, bool env)
+{
+	struct mm *mm = get_task_mm(t);
+	char *buf;
+	u64 from, to;
+
+	if (!mm)
+		return 0; /* a kernel thread or a zombie: empty */
+	buf = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	from = env ? mm->env_start : mm->arg_start;
+	to = env ? mm->env_end : mm->arg_end;
+	while (buf && from < to) {
+		size_t n = mm_read(mm, from, buf, min(to - from, PAGE_SIZE));
+
+		if (!n)
+			break;
+		seq_write(s, buf, n);
+		from += n;
+	}
+	kfree(buf);
+	mm_put(mm);
+	return buf ? 0 : -ENOMEM;
+}
+
+static int show_cmdline(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	return show_memory(t, s, false);
+}
+
+static int show_environ(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	return show_memory(t, s, true);
+}
+
+static void show_status_mm(struct seq *s, const struct picture *p)
+{
+	if (!p->vsize)
+		return;
+	seq_printf(s, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\n", p->vsize / 1024,
+		   p->rss * (PAGE_SIZE / 1024));
+}
+
+static void show_status_signals(struct seq *s, const struct picture *p)
+{
+	seq_printf(s, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n", p->pending, p->shared,
+		   p->blocked);
+	seq_printf(s, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", p->ignored, p->caught);
+}
+
+static int show_status(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	static const char *const words[][2] = {
+		{"R", "running"}, {"S", "sleeping"}, {"D", "disk sleep"},
+		{"T", "stopped"}, {"Z", "zombie"},   {"X", "dead"},
+	};
+	const char *word = "";
+	struct picture p;
+	int err = take_picture(&p, t, false), mask = task_umask(t);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (words[i][0][0] == p.state)
+			word = words[i][1];
+	seq_printf(s, "Name:\t%s\n", p.comm);
+	if (mask >= 0)
+		seq_printf(s, "Umask:\t%04o\n", mask);
+	seq_printf(s, "State:\t%c (%s)\n", p.state, word);
+	seq_printf(s, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->tgid, t->pid,
+		   p.ppid);
+	seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", p.uid[0], p.uid[1], p.uid[2], p.uid[1]);
+	seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", p.gid[0], p.gid[1], p.gid[2], p.gid[1]);
+	seq_printf(s, "FDSize:\t%u\nGroups:\t \n", task_fd_size(t));
+	show_status_mm(s, &p);
+	seq_printf(s, "Threads:\t%d\n", p.threads);
+	show_status_signals(s, &p);
+	seq_printf(s, "Cpus_allowed:\t%lx\n", p.cpus & (BIT(nr_cpus) - 1));
+	seq_printf(s, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t0\n",
+		   p.switches);
+	return 0;
+}
+
+static u64 ticks(u64 ns)
+{
+	return ns / (NSEC_PER_SEC / USER_HZ);
+}
+
+/* User and kernel time are not told apart here: all of it is shown as user time. */
+static int show_stat(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	struct picture p;
+	int err = take_picture(&p, t, ref->fd);
+
+	if (err)
+		return err;
+	seq_printf(s, "%d (%s) %c %d %d %d %d -1 0 0 0 0 0", t->pid, p.comm, p.state, p.ppid,
+		   p.pgrp, p.session, p.tty ? (int)MKDEV(5, 1) : 0);
+	seq_printf(s, " %lu 0 %lu %lu 20 0 %d 0 %lu", ticks(p.runtime), ticks(p.cutime),
+		   ticks(p.cstime), p.threads, ticks(p.start));
+	seq_printf(s, " %lu %lu %lu 0 0 %lu 0 0", p.vsize, p.rss, (u64)RLIM_INFINITY, p.stack);
+	seq_printf(s, " %lu %lu %lu %lu 0 0 0", p.pending & 0x7fffffff, p.blocked & 0x7fffffff,
+		   p.ignored & 0x7fffffff, p.caught & 0x7fffffff);
+	seq_printf(s, " %d %d 0 0 0 0 0 0 0", p.exit_signal, p.cpu);
+	seq_printf(s, " %lu %lu %lu %lu %lu %d\n", p.brk_start, p.arg_start, p.arg_end, p.env_start,
+		   p.env_end, p.exit_code);
+	return 0;
+}
+
+static int show_statm(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	struct picture p;
+	int err = take_picture(&p, t, false);
+
+	if (!err)
+		seq_printf(s, "%lu %lu 0 0 0 %lu 0\n", p.vsize / PAGE_SIZE, p.rss,
+			   p.vsize / PAGE_SIZE);
+	return err;
+}
+
+static void show_area(struct seq *s, struct vm_area *v, char *buf)
+{
+	struct file *f = vma_tmpfs_file(v);
+	u64 dev = f ? f->f_inode->i_sb->s_dev : 0;
+	const char *name = v->flags & VM_HEAP ? "[heap]" : v->flags & VM_STACK ? "[stack]" : "";
+	size_t start = s->len;
+
+	if (v->ops && v->ops->name)
+		name = v->ops->name(v, buf, PATH_MAX);
+	seq_printf(s, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start, v->end,
+		   v->flags & VM_READ ? 'r' : '-', v->flags & VM_WRITE ? 'w' : '-',
+		   v->flags & VM_EXEC ? 'x' : '-', v->flags & VM_SHARED ? 's' : 'p', v->offset,
+		   (unsigned)(dev >> 8) & 0xfff, (unsigned)dev & 0xff, f ? f->f_inode->i_ino : 0ul);
+	if (*name)
+		seq_printf(s, "%*s%s", (int)max(0l, 73 - (long)(s->len - start)), "", name);
+	seq_write(s, "\n", 1);
+}
+
+static int show_maps(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	struct mm *mm = get_task_mm(t);
+	struct vm_area *v;
+	char *buf;
+
+	if (!mm)
+		return 0;
+	buf = kmem_cache_alloc(names_cache, GFP_KERNEL);
+	if (buf) {
+		mutex_lock(&mm->lock);
+		rb_for_each_entry(v, &mm->areas, node)
+			show_area(s, v, buf);
+		mutex_unlock(&mm->lock);
+		putname(buf);
+	}
+	mm_put(mm);
+	return buf ? 0 : -ENOMEM;
+}
+
+static int show_pid_mounts(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	show_mounts(s);
+	return 0;
+}
+
+int pid_show(const struct proc_ref *ref, struct seq *s)
+{
+	struct task *t = get_ref_task(ref);
+	int err;
+
+	if (!t)
+		return -ESRCH;
+	err = ref->entry->show(t, ref, s);
+	task_put(t);
+	return err;
+}
+
+/* ---- folders ---- */
+
+struct inode *task_inode(struct super_block *sb, struct task *t, u32 mode,
+			 const struct pid_entry *e, unsigned fd)
+{
+	const struct proc_ref ref = {
+		.entry = e, .pid = t->pid, .start_time = t->start_time, .fd = fd};
+	struct inode *i = proc_inode(sb, mode, &ref);
+	u64 flags;
+
+	if (IS_ERR(i))
+		return i;
+	spin_lock_irqsave(&tasklist_lock, flags);
+	if (!list_empty(&t->pid_link) && t->signal) {
+		i->i_uid = t->signal->euid;
+		i->i_gid = t->signal->egid;
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return i;
+}
+
+/* ref->fd of a thread's folder and of the files in it: 1 below task/, 0 for a process. */
+static struct inode *dir_inode(struct super_block *sb, pid_t pid, struct task *of)
+{
+	struct task *t = find_get_task(pid);
+	struct inode *i;
+
+	if (!t)
+		return ERR_PTR(-ENOENT);
+	if (of && t->tgid != of->tgid) {
+		task_put(t);
+		return ERR_PTR(-ENOENT);
+	}
+	i = task_inode(sb, t, S_IFDIR | 0555, NULL, of != NULL);
+	task_put(t);
+	if (!IS_ERR(i)) {
+		i->i_op = &pid_iops;
+		i->i_fop = &pid_fops;
+	}
+	return i;
+}
+
+struct inode *pid_dir_inode(struct super_block *sb, pid_t pid)
+{
+	return dir_inode(sb, pid, NULL);
+}
+
+static struct inode *entry_inode(struct super_block *sb, struct task *t, const struct pid_entry *e,
+				 unsigned thread)
+{
+	struct inode *i = task_inode(sb, t, e->mode, e, thread);
+
+	if (!IS_ERR(i)) {
+		i->i_op = e->iop;
+		i->i_fop = e->fop ? e->fop : &proc_text_fops;
+	}
+	return i;
+}
+
+static struct inode *pid_lookup(struct inode *dir, const char *name, size_t len)
+{
+	const struct proc_ref *ref = proc_ref(dir);
+	struct task *t = get_ref_task(ref);
+	struct inode *i = ERR_PTR(-ENOENT);
+	const struct pid_entry *e;
+
+	if (!t)
+		return i;
+	for (e = pid_entries; e->name; e++) {
+		if (strlen(e->name) == len && !memcmp(e->name, name, len) &&
+		    !(ref->fd && e->process_only)) {
+			i = entry_inode(dir->i_sb, t, e, ref->fd);
+			break;
+		}
+	}
+	task_put(t);
+	return i;
+}
+
+static int pid_iterate(struct file *file, struct dir_context *ctx)
+{
+	const struct proc_ref *ref = proc_ref(file->f_inode);
+	struct task *t = get_ref_task(ref);
+	loff_t pos = 2;
+
+	if (!t)
+		return -ENOENT;
+	task_put(t);
+	if (!proc_emit_dots(file, ctx))
+		return 0;
+	for (const struct pid_entry *e = pid_entries; e->name; e++, pos++) {
+		if (pos < ctx->pos || (ref->fd && e->process_only))
+			continue;
+		if (!dir_emit(ctx, e->name, strlen(e->name), (u64)ref->pid << 16 | (u64)pos,
+			      mode_to_dt(e->mode)))
+			return 0;
+		ctx->pos = pos + 1;
+	}
+	return 0;
+}
+
+static struct inode *task_lookup(struct inode *dir, const char *name, size_t len)
+{
+	struct task *t = get_ref_task(proc_ref(dir));
+	long tid = proc_number(name, len);
+	struct inode *i = ERR_PTR(-ENOENT);
+
+	if (t && tid > 0)
+		i = dir_inode(dir->i_sb, (pid_t)tid, t);
+	if (t)
+		task_put(t);
+	return i;
+}
+
+static int task_iterate(struct file *file, struct dir_context *ctx)
+{
+	struct task *t = get_ref_task(proc_ref(file->f_inode));
+	char name[12];
+	pid_t tid;
+
+	if (!t)
+		return -ENOENT;
+	while (proc_emit_dots(file, ctx) && next_pids((pid_t)(ctx->pos - 2), t, &tid, 1)) {
+		int len = scnprintf(name, sizeof(name), "%d", tid);
+
+		ctx->pos = tid + 2;
+		if (!dir_emit(ctx, name, (size_t)len, (u64)tid + (1u << 31), DT_DIR))
+			break;
+		ctx->pos++;
+	}
+	task_put(t);
+	return 0;
+}
+
+static const struct inode_operations pid_iops = {.lookup = pid_lookup};
+static const struct inode_operations task_iops = {.lookup = task_lookup};
+static const struct file_operations pid_fops = DIR_FOPS(pid_iterate);
+static const struct file_operations task_fops = DIR_FOPS(task_iterate);
+
+static const struct pid_entry pid_entries[] = {
+	{"task", S_IFDIR | 0555, NULL, &task_iops, &task_fops, true},
+	{"fd", S_IFDIR | 0500, NULL, &proc_fd_iops, &proc_fd_fops, false},
+	{"fdinfo", S_IFDIR | 0555, proc_show_fdinfo, &proc_fd_iops, &proc_fd_fops, false},
+	{"cmdline", S_IFREG | 0444, show_cmdline, NULL, NULL, false},
+	{"comm", S_IFREG | 0444, show_comm, NULL, NULL, false},
+	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false},
+	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false},
+	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, NULL, false},
+	{"stat", S_IFREG | 0444, show_stat, NULL, NULL, false},
+	{"statm", S_IFREG | 0444, show_statm, NULL, NULL, false},
+	{"status", S_IFREG | 0444, show_status, NULL, NULL, false},
+	{"cwd", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false},
+	{"root", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false},
+	{"exe", S_IFLNK | 0777, NULL, &proc_exe_iops, NULL, false},
+	{NULL, 0, NULL, NULL, NULL, false},
+};

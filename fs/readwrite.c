@@ -1,0 +1,421 @@
+/*
+ * read(2), write(2) and their relatives: from a descriptor and a user buffer to the file's read()
+ * or write() operation with an iov_iter on the stack.
+ *
+ * What every call checks, in Linux's order: the descriptor (EBADF), the mode it was opened with
+ * (EBADF), that the file can do it at all (EINVAL), the buffer (EFAULT), the position (EINVAL), and
+ * then the count is cut to MAX_RW_COUNT. The rest is the file's own business.
+ *
+ * Position: read() hands the file &f_pos itself, and a file that has a position moves it under its
+ * inode's i_mutex; so two readers of one open file never get the same bytes. Streams (FMODE_STREAM:
+ * pipes, sockets) ignore it. pread() hands over a copy.
+ *
+ * Cost: sys_read is about 40 instructions around the file's own.
+ */
+
+#include "fs/internal.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sched/signal.h"
+
+#define RWF_HIPRI  0x01
+#define RWF_DSYNC  0x02
+#define RWF_SYNC   0x04
+#define RWF_NOWAIT 0x08
+#define RWF_APPEND 0x10
+
+#define SENDFILE_CHUNK 65536ul
+
+/* ---- one buffer ---- */
+
+static ssize_t read_user(struct file *f, void __user *buf, size_t count, loff_t *pos)
+{
+	struct iov_iter it;
+
+	if (unlikely(!(f->f_mode & FMODE_READ)))
+		return -EBADF;
+	if (unlikely(!f->f_op->read))
+		return -EINVAL;
+	if (unlikely(!access_ok(buf, count)))
+		return -EFAULT;
+	if (unlikely(count > MAX_RW_COUNT))
+		count = MAX_RW_COUNT;
+	iov_iter_user(&it, buf, count);
+	return f->f_op->read(f, &it, pos);
+}
+
+static ssize_t write_user(struct file *f, const void __user *buf, size_t count, loff_t *pos)
+{
+	struct iov_iter it;
+
+	if (unlikely(!(f->f_mode & FMODE_WRITE)))
+		return -EBADF;
+	if (unlikely(!f->f_op->write))
+		return -EINVAL;
+	if (unlikely(!access_ok(buf, count)))
+		return -EFAULT;
+	if (unlikely(count > MAX_RW_COUNT))
+		count = MAX_RW_COUNT;
+	iov_iter_user(&it, (void __user *)buf, count);
+	return f->f_op->write(f, &it, pos);
+}
+
+SYSCALL_DEFINE3(read, unsigned, fd, void __user *, buf, size_t, count)
+{
+	struct fd f = fdget(fd);
+	ssize_t ret;
+
+	if (unlikely(!f.file))
+		return -EBADF;
+	ret = read_user(f.file, buf, count, &f.file->f_pos);
+	fdput(f);
+	return ret;
+}
+
+SYSCALL_DEFINE3(write, unsigned, fd, const void __user *, buf, size_t, count)
+{
+	struct fd f = fdget(fd);
+	ssize_t ret;
+
+	if (unlikely(!f.file))
+		return -EBADF;
+	ret = write_user(f.file, buf, count, &f.file->f_pos);
+	fdput(f);
+	return ret;
+}
+
+SYSCALL_DEFINE4(pread64, unsigned, fd, void __user *, buf, size_t, count, loff_t, pos)
+{
+	struct fd f;
+	ssize_t ret;
+
+	if (pos < 0)
+		return -EINVAL;
+	f = fdget(fd);
+	if (!f.file)
+		return -EBADF;
+	ret = f.file->f_mode & FMODE_STREAM ? -ESPIPE : read_user(f.file, buf, count, &pos);
+	fdput(f);
+	return ret;
+}
+
+SYSCALL_DEFINE4(pwrite64, unsigned, fd, const void __user *, buf, size_t, count, loff_t, pos)
+{
+	struct fd f;
+	ssize_t ret;
+
+	if (pos < 0)
+		return -EINVAL;
+	f = fdget(fd);
+	if (!f.file)
+		return -EBADF;
+	ret = f.file->f_mode & FMODE_STREAM ? -ESPIPE : write_user(f.file, buf, count, &pos);
+	fdput(f);
+	return ret;
+}
+
+/* ---- several buffers ---- */
+
+ssize_t vfs_read_iter(struct file *f, struct iov_iter *it, loff_t *pos)
+{
+	if (!(f->f_mode & FMODE_READ))
+		return -EBADF;
+	return f->f_op->read ? f->f_op->read(f, it, pos) : -EINVAL;
+}
+
+ssize_t vfs_write_iter(struct file *f, struct iov_iter *it, loff_t *pos)
+{
+	if (!(f->f_mode & FMODE_WRITE))
+		return -EBADF;
+	return f->f_op->write ? f->f_op->write(f, it, pos) : -EINVAL;
+}
+
+/* @pos NULL: the file's own position. */
+static ssize_t rw_vector(unsigned fd, const struct iovec __user *vec, size_t n, loff_t *pos,
+			 bool write)
+{
+	struct iovec fast[UIO_FASTIOV], *to_free;
+	struct fd f = fdget(fd);
+	struct iov_iter it;
+	ssize_t ret;
+
+	if (!f.file)
+		return -EBADF;
+	ret = -ESPIPE;
+	if (pos && (f.file->f_mode & FMODE_STREAM))
+		goto out;
+	ret = -EBADF;
+	if (!(f.file->f_mode & (write ? FMODE_WRITE : FMODE_READ)))
+		goto out;
+	ret = -EINVAL;
+	if (!(write ? f.file->f_op->write : f.file->f_op->read))
+		goto out;
+	ret = iov_iter_import(&it, vec, n, fast, &to_free);
+	if (ret < 0)
+		goto out;
+	if (!pos)
+		pos = &f.file->f_pos;
+	if (it.count)
+		ret = write ? vfs_write_iter(f.file, &it, pos) : vfs_read_iter(f.file, &it, pos);
+	kfree(to_free);
+out:
+	fdput(f);
+	return ret;
+}
+
+SYSCALL_DEFINE3(readv, unsigned, fd, const struct iovec __user *, vec, size_t, n)
+{
+	return rw_vector(fd, vec, n, NULL, false);
+}
+
+SYSCALL_DEFINE3(writev, unsigned, fd, const struct iovec __user *, vec, size_t, n)
+{
+	return rw_vector(fd, vec, n, NULL, true);
+}
+
+/* The position comes in two halves for machines of 32 bits; here the low one is all of it. */
+SYSCALL_DEFINE4(preadv, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos)
+{
+	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, false);
+}
+
+SYSCALL_DEFINE4(pwritev, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos)
+{
+	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, true);
+}
+
+/* Nothing here is delayed, so the SYNC flags are kept by doing nothing; NOWAIT and APPEND cannot
+ * be promised for one call. */
+static ssize_t rw_vector2(unsigned fd, const struct iovec __user *vec, size_t n, loff_t pos,
+			  int flags, bool write)
+{
+	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+		return -EOPNOTSUPP;
+	if (pos == -1)
+		return rw_vector(fd, vec, n, NULL, write);
+	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, write);
+}
+
+SYSCALL_DEFINE6(preadv2, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos,
+		u64, pos_high, int, flags)
+{
+	return rw_vector2(fd, vec, n, pos, flags, false);
+}
+
+SYSCALL_DEFINE6(pwritev2, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos,
+		u64, pos_high, int, flags)
+{
+	return rw_vector2(fd, vec, n, pos, flags, true);
+}
+
+/* ---- by the kernel itself ---- */
+
+ssize_t kernel_read(struct file *f, void *buf, size_t n, loff_t pos)
+{
+	struct iov_iter it;
+
+	iov_iter_kernel(&it, buf, min(n, (size_t)MAX_RW_COUNT));
+	return vfs_read_iter(f, &it, &pos);
+}
+
+ssize_t kernel_write(struct file *f, const void *buf, size_t n, loff_t pos)
+{
+	struct iov_iter it;
+
+	iov_iter_kernel(&it, (void *)buf, min(n, (size_t)MAX_RW_COUNT));
+	return vfs_write_iter(f, &it, &pos);
+}
+
+/* ---- position ---- */
+
+SYSCALL_DEFINE3(lseek, unsigned, fd, loff_t, off, unsigned, whence)
+{
+	struct fd f = fdget(fd);
+	loff_t ret;
+
+	if (!f.file)
+		return -EBADF;
+	if (whence > SEEK_HOLE)
+		ret = -EINVAL;
+	else if (!f.file->f_op->llseek)
+		ret = -ESPIPE;
+	else
+		ret = f.file->f_op->llseek(f.file, off, (int)whence);
+	fdput(f);
+	return ret;
+}
+
+/*
+ * For files whose length is @end. The caller holds i_mutex if the file's read and write move f_pos
+ * under it.
+ */
+loff_t generic_file_llseek(struct file *file, loff_t off, int whence, loff_t end)
+{
+	loff_t base = 0;
+
+	switch (whence) {
+	case SEEK_SET:
+		break;
+	case SEEK_CUR:
+		base = file->f_pos;
+		break;
+	case SEEK_END:
+		base = end;
+		break;
+	case SEEK_DATA:
+		if (off < 0 || off >= end)
+			return -ENXIO;
+		break;
+	case SEEK_HOLE:
+		if (off < 0 || off >= end)
+			return -ENXIO;
+		off = end;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (__builtin_add_overflow(base, off, &off))
+		return -EOVERFLOW;
+	if (off < 0)
+		return -EINVAL;
+	file->f_pos = off;
+	return off;
+}
+
+/* ---- file to file ---- */
+
+/* Writes all of @buf unless the file takes less; bytes written or -errno. */
+static ssize_t write_kernel_buffer(struct file *out, void *buf, size_t n, loff_t *pos)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		struct iov_iter it;
+		ssize_t r;
+
+		iov_iter_kernel(&it, (char *)buf + done, n - done);
+		r = vfs_write_iter(out, &it, pos);
+		if (r <= 0)
+			return done ? (ssize_t)done : r;
+		done += (size_t)r;
+	}
+	return (ssize_t)done;
+}
+
+/* Through a buffer of the kernel's: no file here shares its pages with another. */
+static ssize_t copy_file(struct file *in, loff_t *in_pos, struct file *out, loff_t *out_pos,
+			 size_t count)
+{
+	size_t size = min(count, SENDFILE_CHUNK), done = 0;
+	void *buf = kmalloc(max(size, 1ul), GFP_KERNEL);
+	ssize_t r = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (done < count) {
+		size_t n = min(count - done, size);
+
+		r = kernel_read(in, buf, n, *in_pos);
+		if (r <= 0)
+			break;
+		n = (size_t)r;
+		r = write_kernel_buffer(out, buf, n, out_pos);
+		if (r <= 0)
+			break;
+		*in_pos += r;
+		done += (size_t)r;
+		if ((size_t)r < n)
+			break;
+		r = signal_pending(current) ? -EINTR : 0;
+		if (r)
+			break;
+		cond_resched();
+	}
+	kfree(buf);
+	return done ? (ssize_t)done : r;
+}
+
+static ssize_t do_sendfile(unsigned out_fd, unsigned in_fd, loff_t *pos, size_t count)
+{
+	struct fd in = fdget(in_fd), out = {NULL, false};
+	ssize_t ret = -EBADF;
+
+	if (!in.file || !(in.file->f_mode & FMODE_READ))
+		goto out;
+	ret = -ESPIPE;
+	if (pos && (in.file->f_mode & FMODE_STREAM))
+		goto out;
+	ret = -EINVAL;
+	if (pos && *pos < 0)
+		goto out;
+	out = fdget(out_fd);
+	ret = -EBADF;
+	if (!out.file || !(out.file->f_mode & FMODE_WRITE))
+		goto out;
+	ret = -EINVAL;
+	if ((in.file->f_mode & FMODE_STREAM) || S_ISDIR(in.file->f_inode->i_mode) ||
+	    !in.file->f_op->read || !out.file->f_op->write || (out.file->f_flags & O_APPEND))
+		goto out;
+	ret = copy_file(in.file, pos ? pos : &in.file->f_pos, out.file, &out.file->f_pos,
+			min(count, (size_t)MAX_RW_COUNT));
+out:
+	fdput(in);
+	fdput(out);
+	return ret;
+}
+
+SYSCALL_DEFINE4(sendfile, unsigned, out_fd, unsigned, in_fd, loff_t __user *, offset, size_t, count)
+{
+	loff_t pos;
+	ssize_t ret;
+
+	if (!offset)
+		return do_sendfile(out_fd, in_fd, NULL, count);
+	if (copy_from_user(&pos, offset, sizeof(pos)))
+		return -EFAULT;
+	ret = do_sendfile(out_fd, in_fd, &pos, count);
+	if (put_user(pos, offset))
+		return -EFAULT;
+	return ret;
+}
+
+/* ---- to the disk: there is none, so everything is where it belongs already ---- */
+
+static long check_fd(unsigned fd)
+{
+	struct fd f = fdget(fd);
+	long ret = 0;
+
+	if (!f.file)
+		return -EBADF;
+	if (!f.file->f_dentry || S_ISFIFO(f.file->f_inode->i_mode))
+		ret = -EINVAL; /* fsync(2): a file that does not support it */
+	fdput(f);
+	return ret;
+}
+
+SYSCALL_DEFINE1(fsync, unsigned, fd)
+{
+	return check_fd(fd);
+}
+
+SYSCALL_DEFINE1(fdatasync, unsigned, fd)
+{
+	return check_fd(fd);
+}
+
+SYSCALL_DEFINE0(sync)
+{
+	return 0;
+}
+
+SYSCALL_DEFINE1(syncfs, unsigned, fd)
+{
+	struct fd f = fdget(fd);
+
+	if (!f.file)
+		return -EBADF;
+	fdput(f);
+	return 0;
+}

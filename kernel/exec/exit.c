@@ -1,0 +1,243 @@
+/*
+ * The end of a task: exit(2), exit_group(2), deadly signals.
+ *
+ * States of a process on its way out:
+ *
+ *	running		some thread calls do_group_exit(): the others get a SIGKILL and follow
+ *	ending		each thread, in do_exit(), gives up what it holds: memory, files, FPU state. Any of
+ *			this may sleep
+ *	zombie		the last thread is through exit_notify(). Nothing is left but the leader's struct
+ *			task with the wait status, and the parent knows
+ *	reaped		the parent has called wait4(2), or has said that it does not care (SIGCHLD ignored,
+ *			SA_NOCLDWAIT): release_task() takes the leader out of the tables
+ *	free		the last reference is dropped
+ *
+ * A thread that is not the leader is never a zombie: it releases itself. A leader that ends before
+ * its threads waits for them as a zombie that nobody is told of yet.
+ *
+ * The children of a dead process become init's. Process 1 must not end: that is a panic.
+ *
+ * LOCKING: exit_notify() does everything that others can see under tasklist_lock, so wait4() finds
+ * either a living child or a complete zombie. A zombie may still be on its CPU when it is reaped; the
+ * scheduler's reference keeps its stack until it has left.
+ */
+#include "kernel/cpu/fpu.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/exec/process.h"
+#include "kernel/mm/mm.h"
+
+u64 process_runtime(struct signal_struct *g)
+{
+	u64 sum = g->utime;
+	struct task *t;
+
+	list_for_each_entry(t, &g->threads, thread_link)
+		sum += task_runtime(t);
+	return sum;
+}
+
+int process_status(const struct signal_struct *g)
+{
+	return g->group_exit ? g->group_exit_code : g->leader->exit_code;
+}
+
+void release_task(struct task *t)
+{
+	struct signal_struct *g = t->signal;
+	struct sighand *sh;
+	u64 flags;
+
+	g->utime += task_runtime(t);
+	sh = lock_sighand(g, &flags);
+	list_del_init(&t->thread_link);
+	if (g->leader == t)
+		g->leader = NULL;
+	unlock_sighand(sh, flags);
+	if (!g->leader) {
+		pgrp_detach(g);
+		list_del_init(&g->sibling);
+		g->parent = NULL;
+	}
+	task_unpublish(t);
+}
+
+/*
+ * Tells the parent of a process that has ended. True if the parent does not want to wait for it.
+ * tasklist_lock held.
+ */
+static bool notify_parent(struct signal_struct *g)
+{
+	struct signal_struct *parent = g->parent;
+	int status = process_status(g), sig = g->leader->exit_signal;
+	siginfo_t info = {.si_code = status & 0x7f ? CLD_KILLED : CLD_EXITED};
+	bool autoreap = false;
+	struct sighand *sh;
+	u64 flags;
+
+	info.si_pid = g->pid;
+	info.si_uid = g->uid;
+	info.si_status = status & 0x7f ? status & 0x7f : status >> 8 & 0xff;
+	info.si_utime = (s64)(process_runtime(g) / (NSEC_PER_SEC / 100));
+	sh = lock_sighand(parent, &flags);
+	if (sig == SIGCHLD) {
+		const struct sigaction *act = &sh->action[SIGCHLD - 1];
+
+		autoreap = act->sa_handler == SIG_IGN || (act->sa_flags & SA_NOCLDWAIT);
+		if (act->sa_handler == SIG_IGN)
+			sig = 0;
+	}
+	if (sig > 0)
+		send_signal_locked(sh, parent, NULL, sig, &info, false);
+	unlock_sighand(sh, flags);
+	wake_up_all(&parent->wait_chldexit);
+	return autoreap;
+}
+
+/* Releases @t; its reference goes to @dead, to be dropped after unlocking. */
+static void release_later(struct task *t, struct list_head *dead)
+{
+	task_get(t);
+	release_task(t);
+	list_add(&t->thread_link, dead);
+}
+
+/* init adopts the children of @g. tasklist_lock held. */
+static void forget_children(struct signal_struct *g, struct list_head *dead)
+{
+	struct signal_struct *c, *n, *init = init_task->signal;
+
+	list_for_each_entry_safe(c, n, &g->children, sibling) {
+		c->parent = init;
+		c->leader->exit_signal = SIGCHLD;
+		list_move_tail(&c->sibling, &init->children);
+		if (c->pdeath_signal)
+			send_signal_group(c, c->pdeath_signal, NULL);
+		pgrp_kill_orphaned(c, g, false);
+		if (!c->nr_threads && notify_parent(c))
+			release_later(c->leader, dead);
+	}
+}
+
+/* The process has no threads any more. tasklist_lock held. */
+static void process_ended(struct signal_struct *g, struct list_head *dead)
+{
+	forget_children(g, dead);
+	pgrp_kill_orphaned(g, g->parent, true);
+	if (waitqueue_active(&g->pidfd_wq))
+		wake_up_poll_all(&g->pidfd_wq, EPOLLIN | EPOLLRDNORM);
+	if (notify_parent(g))
+		release_later(g->leader, dead);
+}
+
+/* Makes the end of current known. */
+static void exit_notify(int code)
+{
+	struct task *t = current, *n;
+	struct signal_struct *g = t->signal;
+	struct sighand *sh;
+	LIST_HEAD(dead);
+	u64 flags, sflags;
+	bool last;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	t->exit_code = code;
+	sh = lock_sighand(g, &sflags);
+	last = --g->nr_threads == 0;
+	unlock_sighand(sh, sflags);
+	forget_thread(g);
+	if (t != g->leader)
+		release_later(t, &dead);
+	if (last)
+		process_ended(g, &dead);
+	else if (g->group_exec)
+		wake_up_all(&g->wait_chldexit);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+
+	/* current may be among them: the scheduler still has a reference. */
+	list_for_each_entry_safe(t, n, &dead, thread_link) {
+		list_del_init(&t->thread_link);
+		task_put(t);
+	}
+}
+
+/*
+ * Leaves the address space. It stays loaded, as that of a kernel thread would, until the CPU has
+ * something else to load; finish_switch() drops the reference taken here.
+ */
+static void exit_mm(struct task *t)
+{
+	struct mm *mm = t->mm;
+
+	if (!mm)
+		return;
+	mm_grab(mm);
+	t->mm = NULL;
+	complete_vfork(t);
+	mm_put(mm);
+}
+
+static void exit_fpu(struct task *t)
+{
+	struct fpu *f = t->fpu;
+
+	t->fpu = NULL; /* first: a switch away would save into it */
+	fpu_free(f);
+}
+
+/*
+ * A state that no wake-up ends. pi_lock: a late waker that has found an older state in which it may
+ * wake must be through before, or it would write TASK_RUNNING over this one.
+ */
+static void __noreturn leave_cpu(struct task *t)
+{
+	spin_lock_irq(&t->pi_lock);
+	t->state = t->signal ? TASK_ZOMBIE : TASK_DEAD;
+	spin_unlock_irq(&t->pi_lock);
+	schedule();
+	panic("a dead task was scheduled");
+}
+
+static void unpublish_kthread(struct task *t)
+{
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	task_unpublish(t);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
+void do_exit(int code)
+{
+	struct task *t = current;
+	struct signal_struct *g = t->signal;
+
+	if (in_atomic())
+		panic("do_exit() with preempt_count %x", this_cpu_read(preempt_count));
+	if (!g) {
+		unpublish_kthread(t);
+		leave_cpu(t);
+	}
+	if (exit_signals()) {
+		if (init_task && g == init_task->signal)
+			panic("process 1 (%s) has ended with wait status %#x", t->comm,
+			      g->group_exit ? g->group_exit_code : code);
+		timer_cancel_sync(&g->real_timer);
+	}
+	futex_exit();
+	exit_mm(t);
+	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
+		ops->exit(t);
+	exit_fpu(t);
+	exit_notify(code);
+	leave_cpu(t);
+}
+
+SYSCALL_DEFINE1(exit, int, code)
+{
+	do_exit((code & 0xff) << 8);
+}
+
+SYSCALL_DEFINE1(exit_group, int, code)
+{
+	do_group_exit((code & 0xff) << 8);
+}

@@ -1,0 +1,576 @@
+/*
+ * Making tasks: fork(2), vfork(2), clone(2), clone3(2).
+ *
+ * All four are one operation with different answers to the question what the child shares with its
+ * parent and what it gets a copy of: the address space (CLONE_VM), the descriptor table (FILES),
+ * working directory (FS), the signal handlers (SIGHAND), and last the process itself (THREAD). A
+ * thread shares all of them; the child of fork(2) none, and its memory is copied only when one of the
+ * two writes to it.
+ *
+ * copy_process() builds the child out of sight, piece by piece, and undoes what it has built when a
+ * piece fails. Only then is the child put into the lists, where it can be found and signalled, and
+ * last made runnable. Its first instruction is the return from the same system call, with 0 in rax.
+ *
+ * Cost: with CLONE_VM about 3,000 instructions; else what mm_dup() takes for the page tables, which
+ * is most of a fork.
+ *
+ * LOCKING: the child enters the family under tasklist_lock and, if it is a thread, under its
+ * process's sighand->lock as well. A signal that is pending at that moment makes fork return
+ * -ERESTARTNOINTR, and the parent forks again after having taken it: so a signal to a process group
+ * meets either the parent before the fork or both after it, and ^C cannot miss a child.
+ */
+#include "kernel/cpu/fpu.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/exec/binary.h"
+#include "kernel/exec/process.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sched/completion.h"
+
+/* What one call asks for, whichever of the four it was. */
+struct clone_params {
+	u64 flags;
+	u64 stack; /* the child's rsp, 0: the parent's */
+	u64 tls;
+	pid_t __user *parent_tid, *child_tid;
+	int exit_signal;
+};
+
+/* Flags that ask for things Pollux does not have; clone(2) says EINVAL for a kernel without them. */
+#define CLONE_UNSUPPORTED \
+	(CLONE_PIDFD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
+	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_INTO_CGROUP)
+
+static struct kmem_cache *signal_cache, *sighand_cache;
+static atomic_t nr_threads = ATOMIC_INIT(0); /* of all processes */
+static int max_threads; /* [I] so that stacks take an eighth of the memory */
+
+/* ---- the process's common part ---- */
+
+struct sighand *sighand_alloc(struct sighand *from)
+{
+	struct sighand *sh = kmem_cache_alloc(sighand_cache, GFP_KERNEL);
+	u64 flags;
+
+	if (!sh)
+		return NULL;
+	refcount_set(&sh->refs, 1);
+	sh->replaced = NULL;
+	spin_lock_init(&sh->lock);
+	init_waitqueue_head(&sh->signalfd_wq);
+	if (!from) {
+		memset(sh->action, 0, sizeof(sh->action));
+		return sh;
+	}
+	spin_lock_irqsave(&from->lock, flags);
+	memcpy(sh->action, from->action, sizeof(sh->action));
+	spin_unlock_irqrestore(&from->lock, flags);
+	return sh;
+}
+
+void sighand_put(struct sighand *sh)
+{
+	while (sh && refcount_dec_and_test(&sh->refs)) {
+		struct sighand *replaced = sh->replaced;
+
+		kmem_cache_free(sighand_cache, sh);
+		sh = replaced;
+	}
+}
+
+struct signal_struct *signal_alloc(void)
+{
+	struct signal_struct *g = kmem_cache_alloc(signal_cache, GFP_KERNEL | __GFP_ZERO);
+
+	if (!g)
+		return NULL;
+	refcount_set(&g->refs, 1);
+	INIT_LIST_HEAD(&g->threads);
+	INIT_LIST_HEAD(&g->children);
+	INIT_LIST_HEAD(&g->sibling);
+	INIT_LIST_HEAD(&g->pending);
+	INIT_LIST_HEAD(&g->pgrp_link);
+	init_waitqueue_head(&g->wait_chldexit);
+	init_waitqueue_head(&g->pidfd_wq);
+	init_waitqueue_head(&g->stop_wq);
+	timer_setup(&g->real_timer, real_timer_expired);
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		g->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+	g->rlim[RLIMIT_STACK].rlim_cur = 8ul << 20;
+	g->rlim[RLIMIT_CORE].rlim_cur = 0;
+	g->rlim[RLIMIT_NOFILE] = (struct rlimit){1024, 1ul << 20};
+	g->rlim[RLIMIT_NPROC] = (struct rlimit){(u64)max_threads / 2, (u64)max_threads / 2};
+	g->rlim[RLIMIT_SIGPENDING] = g->rlim[RLIMIT_NPROC];
+	return g;
+}
+
+void signal_put(struct signal_struct *g)
+{
+	if (!refcount_dec_and_test(&g->refs))
+		return;
+	flush_sigqueue(&g->pending, &g->pending_mask);
+	sighand_put(g->sighand);
+	kfree(g->exe);
+	kmem_cache_free(signal_cache, g);
+}
+
+void task_free_signals(struct task *t)
+{
+	if (!t->signal)
+		return;
+	flush_sigqueue(&t->pending, &t->pending_mask);
+	signal_put(t->signal);
+}
+
+void signal_attach_leader(struct signal_struct *g, struct task *t, struct sighand *sh)
+{
+	g->pid = t->pid;
+	g->leader = t;
+	g->nr_threads = g->nr_live = 1;
+	g->sighand = t->sighand = sh;
+	t->signal = g;
+	list_add_tail(&t->thread_link, &g->threads);
+	atomic_inc(&nr_threads);
+	atomic_inc(&user_count(g->uid)->processes);
+}
+
+int become_process(void)
+{
+	struct signal_struct *g = signal_alloc();
+	u64 flags;
+
+	if (!g)
+		return -ENOMEM;
+	g->sighand = sighand_alloc(NULL);
+	if (!g->sighand) {
+		signal_put(g);
+		return -ENOMEM;
+	}
+	spin_lock_irqsave(&tasklist_lock, flags);
+	current->exit_signal = SIGCHLD;
+	signal_attach_leader(g, current, g->sighand);
+	pgrp_attach(g, 0); /* of no session, until it calls setsid() */
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return 0;
+}
+
+/* What a child process has from its parent; its threads, family and group come later. */
+static struct signal_struct *signal_copy(struct signal_struct *old)
+{
+	struct signal_struct *g = signal_alloc();
+
+	if (!g)
+		return NULL;
+	memcpy(g->rlim, old->rlim, sizeof(g->rlim));
+	g->uid = old->uid;
+	g->euid = old->euid;
+	g->suid = old->suid;
+	g->gid = old->gid;
+	g->egid = old->egid;
+	g->sgid = old->sgid;
+	if (old->exe) {
+		g->exe = kstrdup(old->exe, GFP_KERNEL);
+		if (!g->exe) {
+			signal_put(g);
+			return NULL;
+		}
+	}
+	return g;
+}
+
+/* ---- pieces of a child ---- */
+
+static int copy_mm(struct task *t, u64 flags)
+{
+	if (flags & CLONE_VM) {
+		mm_get(current->mm);
+		t->mm = current->mm;
+		return 0;
+	}
+	t->mm = mm_dup(current->mm);
+	return t->mm ? 0 : -ENOMEM;
+}
+
+static int copy_fpu(struct task *t)
+{
+	t->fpu = fpu_alloc();
+	if (!t->fpu)
+		return -ENOMEM;
+	fpu_sync_current();
+	memcpy(t->fpu, current->fpu, fpu_area_size);
+	task_set_work(t, WORK_FPU);
+	return 0;
+}
+
+/* Files and directories; their owners are in fs/. */
+static int copy_task_ops(struct task *t, u64 flags)
+{
+	struct task_ops *ops, *done;
+	int err;
+
+	t->files = current->files;
+	t->fs = current->fs;
+	for (ops = task_ops; ops; ops = ops->next) {
+		err = ops->fork(t, flags);
+		if (err)
+			goto undo;
+	}
+	return 0;
+undo:
+	for (done = task_ops; done != ops; done = done->next)
+		done->exit(t);
+	return err;
+}
+
+static void exit_task_ops(struct task *t)
+{
+	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
+		ops->exit(t);
+}
+
+/* A thread joins its parent's process, which it refers to from here on; a child gets its own. */
+static int copy_signal(struct task *t, u64 flags)
+{
+	struct signal_struct *me = current->signal, *g;
+
+	if (flags & CLONE_THREAD) {
+		refcount_inc(&me->refs);
+		t->signal = me;
+		return 0;
+	}
+	g = signal_copy(me);
+	if (!g)
+		return -ENOMEM;
+	t->signal = g;
+	if (flags & CLONE_SIGHAND) {
+		refcount_inc(&me->sighand->refs);
+		g->sighand = me->sighand;
+		return 0;
+	}
+	g->sighand = sighand_alloc(me->sighand);
+	if (!g->sighand) {
+		t->signal = NULL;
+		signal_put(g);
+		return -ENOMEM;
+	}
+	if (flags & CLONE_CLEAR_SIGHAND)
+		flush_signal_handlers(t);
+	return 0;
+}
+
+static void copy_registers(struct task *t, const struct clone_params *p)
+{
+	struct pt_regs *regs = task_pt_regs(t);
+
+	*regs = *task_pt_regs(current);
+	regs->rax = 0;
+	if (p->stack)
+		regs->rsp = p->stack;
+	t->fs_base = p->flags & CLONE_SETTLS ? p->tls : current->fs_base;
+	t->gs_base = current->gs_base;
+}
+
+static void copy_small_things(struct task *t, const struct clone_params *p)
+{
+	t->cpus_allowed = current->cpus_allowed;
+	t->blocked = current->blocked;
+	t->sas_flags = SS_DISABLE;
+	if (!(p->flags & CLONE_VM) || (p->flags & CLONE_VFORK)) {
+		t->sas_sp = current->sas_sp;
+		t->sas_size = current->sas_size;
+		t->sas_flags = current->sas_flags;
+	}
+	if (p->flags & CLONE_CHILD_CLEARTID)
+		t->clear_child_tid = (u64)p->child_tid;
+	if (p->flags & CLONE_CHILD_SETTID) {
+		t->set_child_tid = (u64)p->child_tid;
+		task_set_work(t, WORK_CHILD_SETTID); /* in the child's memory, so by the child */
+	}
+	if (p->flags & CLONE_THREAD) {
+		t->tgid = current->tgid;
+		t->exit_signal = -1;
+	} else {
+		t->exit_signal = p->flags & CLONE_PARENT ? current->signal->leader->exit_signal
+							 : p->exit_signal;
+	}
+}
+
+/* ---- joining the family ---- */
+
+static int under_limits(void)
+{
+	struct signal_struct *me = current->signal;
+
+	if (atomic_read(&nr_threads) >= max_threads)
+		return -EAGAIN;
+	if (me->euid &&
+	    (u64)atomic_read(&user_count(me->uid)->processes) >= me->rlim[RLIMIT_NPROC].rlim_cur)
+		return -EAGAIN;
+	return 0;
+}
+
+/* tasklist_lock and the handlers of @me held. */
+static void join_thread(struct signal_struct *me, struct task *t)
+{
+	t->sighand = me->sighand;
+	list_add_tail(&t->thread_link, &me->threads);
+	me->nr_threads++;
+	me->nr_live++;
+	atomic_inc(&nr_threads);
+	atomic_inc(&user_count(me->uid)->processes);
+}
+
+static void join_family(struct signal_struct *me, struct task *t, u64 flags)
+{
+	struct signal_struct *g = t->signal;
+
+	g->parent = flags & CLONE_PARENT ? me->parent : me;
+	g->session = me->session;
+	g->tty = me->tty;
+	signal_attach_leader(g, t, g->sighand);
+	list_add_tail(&g->sibling, &g->parent->children);
+	pgrp_attach(g, me->pgrp);
+}
+
+static int link_child(struct task *t, u64 clone_flags)
+{
+	struct signal_struct *me = current->signal;
+	struct sighand *sh;
+	u64 flags, sflags;
+	int err = 0;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	sh = lock_sighand(me, &sflags);
+	recalc_sigpending();
+	if (signal_pending(current))
+		err = -ERESTARTNOINTR;
+	else if (clone_flags & CLONE_THREAD)
+		join_thread(me, t);
+	unlock_sighand(sh, sflags);
+	if (!err && !(clone_flags & CLONE_THREAD))
+		join_family(me, t, clone_flags);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return err;
+}
+
+/* ---- the whole ---- */
+
+static struct task *copy_process(const struct clone_params *p)
+{
+	struct task *t;
+	int err = under_limits();
+
+	if (err)
+		return ERR_PTR(err);
+	t = task_alloc(current->comm, NULL, NULL);
+	if (!t)
+		return ERR_PTR(-ENOMEM);
+	copy_small_things(t, p);
+	copy_registers(t, p);
+	err = copy_fpu(t);
+	if (err)
+		goto free;
+	err = copy_signal(t, p->flags);
+	if (err)
+		goto free;
+	err = copy_task_ops(t, p->flags);
+	if (err)
+		goto free;
+	err = copy_mm(t, p->flags);
+	if (err)
+		goto free_files;
+	err = link_child(t, p->flags);
+	if (err)
+		goto free_mm;
+	task_publish(t);
+	return t;
+
+free_mm:
+	mm_put(t->mm);
+	t->mm = NULL;
+free_files:
+	exit_task_ops(t);
+free:
+	/* The last reference: frees stack, FPU area and the signal parts. */
+	task_put(t);
+	return ERR_PTR(err);
+}
+
+static int check_flags(const struct clone_params *p)
+{
+	u64 f = p->flags;
+
+	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
+		return -EINVAL;
+	if ((f & CLONE_SIGHAND) && (f & CLONE_CLEAR_SIGHAND))
+		return -EINVAL;
+	if ((f & CLONE_PARENT) && !current->signal->parent)
+		return -EINVAL; /* the child of init's parent would be nobody's */
+	if ((f & CLONE_SETTLS) && p->tls >= USER_TOP)
+		return -EPERM;
+	return f & CLONE_UNSUPPORTED ? -EINVAL : 0;
+}
+
+/*
+ * The child refers to a completion on its parent's stack. A parent that is killed meanwhile takes
+ * that reference back before it leaves.
+ */
+static void wait_for_vfork(struct task *child, struct completion *done)
+{
+	u64 flags;
+
+	if (!wait_for_completion_killable(done))
+		return;
+	spin_lock_irqsave(&tasklist_lock, flags);
+	child->vfork_done = NULL;
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
+void complete_vfork(struct task *t)
+{
+	struct completion *done;
+	u64 flags;
+
+	if (!READ_ONCE(t->vfork_done))
+		return;
+	spin_lock_irqsave(&tasklist_lock, flags);
+	done = t->vfork_done;
+	t->vfork_done = NULL;
+	if (done)
+		complete(done);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
+static long do_clone(const struct clone_params *p)
+{
+	struct completion vfork_done;
+	struct task *t;
+	pid_t pid;
+	int err = check_flags(p);
+
+	if (err)
+		return err;
+	t = copy_process(p);
+	if (IS_ERR(t))
+		return PTR_ERR(t);
+	pid = t->pid;
+	if (p->flags & CLONE_PARENT_SETTID)
+		(void)put_user(pid, p->parent_tid); /* a bad address is not reported: clone(2) */
+	if (!(p->flags & CLONE_VFORK)) {
+		wake_up_new_task(t);
+		return pid;
+	}
+	init_completion(&vfork_done);
+	t->vfork_done = &vfork_done;
+	task_get(t);
+	wake_up_new_task(t);
+	wait_for_vfork(t, &vfork_done);
+	task_put(t);
+	return pid;
+}
+
+SYSCALL_DEFINE0(fork)
+{
+	return do_clone(&(struct clone_params){.exit_signal = SIGCHLD});
+}
+
+SYSCALL_DEFINE0(vfork)
+{
+	return do_clone(
+		&(struct clone_params){.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD});
+}
+
+SYSCALL_DEFINE5(clone, u64, flags, u64, stack, pid_t __user *, parent_tid, pid_t __user *,
+		child_tid, u64, tls)
+{
+	struct clone_params p = {
+		.flags = (flags & 0xffffffffull) & ~CSIGNAL,
+		.stack = stack,
+		.tls = tls,
+		.parent_tid = parent_tid,
+		.child_tid = child_tid,
+		.exit_signal = flags & CSIGNAL,
+	};
+
+	if (p.exit_signal > NSIG)
+		p.exit_signal = 0;
+	return do_clone(&p);
+}
+
+/* struct clone_args of clone3(2). */
+struct clone_args {
+	u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+	u64 set_tid, set_tid_size, cgroup;
+};
+#define CLONE_ARGS_SIZE_VER0 64
+
+static int get_clone_args(struct clone_args *a, const void __user *uargs, size_t size)
+{
+	memset(a, 0, sizeof(*a));
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	/* A newer caller may pass more, as long as it asks for nothing with it. */
+	for (size_t i = sizeof(*a); i < size; i++) {
+		char c;
+
+		if (get_user(c, (const char __user *)uargs + i))
+			return -EFAULT;
+		if (c)
+			return -E2BIG;
+	}
+	return copy_from_user(a, uargs, min(size, sizeof(*a))) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE2(clone3, const void __user *, uargs, size_t, size)
+{
+	struct clone_params p;
+	struct clone_args a;
+	int err = get_clone_args(&a, uargs, size);
+
+	if (err)
+		return err;
+	if ((a.flags & (CSIGNAL | CLONE_DETACHED)) || a.flags >> 34 || a.exit_signal > NSIG)
+		return -EINVAL;
+	if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal)
+		return -EINVAL;
+	if (!a.stack != !a.stack_size || a.stack >= USER_TOP || a.stack_size > USER_TOP - a.stack)
+		return -EINVAL;
+	if (a.set_tid || a.set_tid_size)
+		return -EINVAL;
+	p = (struct clone_params){
+		.flags = a.flags,
+		.stack = a.stack + a.stack_size,
+		.tls = a.tls,
+		.parent_tid = (pid_t __user *)a.parent_tid,
+		.child_tid = (pid_t __user *)a.child_tid,
+		.exit_signal = (int)a.exit_signal,
+	};
+	return do_clone(&p);
+}
+
+void forget_thread(struct signal_struct *g)
+{
+	atomic_dec(&nr_threads);
+	atomic_dec(&user_count(g->uid)->processes);
+}
+
+int count_threads(void)
+{
+	return atomic_read(&nr_threads);
+}
+
+static __init int fork_init(void)
+{
+	signal_cache = kmem_cache_create("signal_struct", sizeof(struct signal_struct), 0);
+	sighand_cache = kmem_cache_create("sighand", sizeof(struct sighand), 0);
+	max_threads = (int)clamp(total_pages * PAGE_SIZE / (8 * KSTACK_SIZE), 64ul, 1ul << 20);
+	return 0;
+}
+core_initcall(fork_init);

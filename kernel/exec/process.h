@@ -1,0 +1,162 @@
+/*
+ * What fork, exec, exit, wait, process groups and the signal code ask of each other; nobody outside
+ * kernel/exec/ and kernel/sched/ needs it.
+ */
+#pragma once
+
+#include "kernel/sched/signal.h"
+#include "kernel/sched/task.h"
+#include "kernel/time/ktime.h"
+
+/* Flags of clone(2). */
+#define CSIGNAL		     0x000000ffull
+#define CLONE_VM	     0x00000100ull
+#define CLONE_FS	     0x00000200ull
+#define CLONE_FILES	     0x00000400ull
+#define CLONE_SIGHAND	     0x00000800ull
+#define CLONE_PIDFD	     0x00001000ull
+#define CLONE_PTRACE	     0x00002000ull
+#define CLONE_VFORK	     0x00004000ull
+#define CLONE_PARENT	     0x00008000ull
+#define CLONE_THREAD	     0x00010000ull
+#define CLONE_NEWNS	     0x00020000ull
+#define CLONE_SYSVSEM	     0x00040000ull
+#define CLONE_SETTLS	     0x00080000ull
+#define CLONE_PARENT_SETTID  0x00100000ull
+#define CLONE_CHILD_CLEARTID 0x00200000ull
+#define CLONE_DETACHED	     0x00400000ull
+#define CLONE_UNTRACED	     0x00800000ull
+#define CLONE_CHILD_SETTID   0x01000000ull
+#define CLONE_NEWCGROUP	     0x02000000ull
+#define CLONE_NEWUTS	     0x04000000ull
+#define CLONE_NEWIPC	     0x08000000ull
+#define CLONE_NEWUSER	     0x10000000ull
+#define CLONE_NEWPID	     0x20000000ull
+#define CLONE_NEWNET	     0x40000000ull
+#define CLONE_IO	     0x80000000ull
+#define CLONE_CLEAR_SIGHAND  0x100000000ull
+#define CLONE_INTO_CGROUP    0x200000000ull
+
+/* ---- users (sys.c) ---- */
+
+/*
+ * What one user has, against RLIMIT_NPROC and RLIMIT_SIGPENDING. There is a fixed number of these
+ * and a user's id chooses one, so two users may share a limit; nothing is ever allocated for it.
+ */
+struct user_count {
+	atomic_t processes; /* live threads */
+	atomic_t signals; /* struct sigqueue */
+};
+struct user_count *user_count(u32 uid);
+
+/* ---- a process's common part (fork.c) ---- */
+
+/* A new process without a parent, threads or terminal; NULL without memory. */
+struct signal_struct *signal_alloc(void);
+/* A handler table, a copy of @from, or with NULL all default. */
+struct sighand *sighand_alloc(struct sighand *from);
+void sighand_put(struct sighand *sh);
+/* Makes @t the only thread of @g. tasklist_lock held, or nobody can see either of them. */
+void signal_attach_leader(struct signal_struct *g, struct task *t, struct sighand *sh);
+
+/* A thread has left the family: the opposite of its counting at fork. tasklist_lock held. */
+void forget_thread(struct signal_struct *g);
+int count_threads(void);
+
+/* ---- process groups and sessions (pgrp.c); tasklist_lock held ---- */
+
+void pgrp_attach(struct signal_struct *g, pid_t pgrp);
+void pgrp_detach(struct signal_struct *g);
+/* No member has a parent in another group of the session: nobody could continue it. */
+bool pgrp_is_orphaned(pid_t pgrp, const struct signal_struct *ignored);
+/* @g ends, or loses its parent: a stopped group that this orphans gets SIGHUP and SIGCONT. */
+void pgrp_kill_orphaned(struct signal_struct *g, struct signal_struct *parent, bool ending);
+
+/* kill(2) on a group, with permission checked: 0, -ESRCH, -EPERM. Takes tasklist_lock. */
+int kill_pgrp(pid_t pgrp, int sig, const siginfo_t *info);
+
+/* ---- signals (signal.c, sigcalls.c) ---- */
+
+#define SIG_KERNEL_STOP (sigmask(SIGSTOP) | sigmask(SIGTSTP) | sigmask(SIGTTIN) | sigmask(SIGTTOU))
+/* Those whose default is to do nothing. */
+#define SIG_KERNEL_IGNORE \
+	(sigmask(SIGCONT) | sigmask(SIGCHLD) | sigmask(SIGWINCH) | sigmask(SIGURG))
+#define SIG_UNBLOCKABLE (sigmask(SIGKILL) | sigmask(SIGSTOP))
+
+/* A signal that was taken off the queue, to be handled. */
+struct ksignal {
+	int sig;
+	struct sigaction act;
+	siginfo_t info;
+};
+
+/*
+ * The common way in. @t NULL: for any thread of @g. @force: cannot be ignored, not even by
+ * process 1. @sh is locked.
+ */
+int send_signal_locked(struct sighand *sh, struct signal_struct *g, struct task *t, int sig,
+		       const siginfo_t *info, bool force);
+/* The lowest deliverable signal not in @blocked, taken off current's queues; 0. Handlers locked. */
+int dequeue_signal(sigset_t blocked, siginfo_t *info);
+/* Sets or clears current's WORK_SIGPENDING. Handlers locked. */
+void recalc_sigpending(void);
+/* The action for @sig has become "ignore": forgets it everywhere. Handlers locked. */
+void drop_signals(struct signal_struct *g, sigset_t set);
+/* Ends all threads but current's; handlers locked. */
+void zap_other_threads(struct signal_struct *g);
+/* current begins to end: others get its share of the process's signals. True if it is the last. */
+bool exit_signals(void);
+/* Ends the whole process with a wait status. */
+void do_group_exit(int code) __noreturn;
+/* A signal that the current task cannot escape. */
+void force_signal(int sig, const siginfo_t *info);
+/* Delivery or return of a signal frame went wrong: SIGSEGV, at once deadly if it is one already. */
+void force_sigsegv(int sig);
+/* Tells the parent of @g of a stop or a continuation (CLD_*). */
+void notify_parent_cldstop(struct signal_struct *g, int why, int status);
+/* May current send @sig to @g? 0, -EPERM. tasklist_lock held. */
+int check_kill_permission(struct signal_struct *g, int sig);
+/* The pending and the blocked signals of process @g, for /proc. */
+void get_signal_masks(struct task *t, sigset_t *pending, sigset_t *shared, sigset_t *blocked,
+		      sigset_t *ignored, sigset_t *caught);
+
+/* Function of signal_struct.real_timer: SIGALRM. */
+void real_timer_expired(struct timer *timer);
+/*
+ * A periodic alarm goes on when its signal has been taken, not before, so a short period cannot
+ * occupy a CPU. Handlers locked.
+ */
+void rearm_real_timer(struct signal_struct *g);
+
+/* ---- the user's side (sigframe.c) ---- */
+
+/* Builds the frame and points @regs at the handler; @oldset is what sigreturn will restore. */
+int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs);
+/* Largest size of a frame: AT_MINSIGSTKSZ. */
+u64 sigframe_max_size(void);
+
+/* ---- futexes (futex.c) ---- */
+
+/* current leaves its address space: robust list, clear_child_tid. */
+void futex_exit(void);
+
+/* ---- the end (exit.c) ---- */
+
+/* Wakes a parent that waits in vfork(2). */
+void complete_vfork(struct task *t);
+/*
+ * Takes a dead thread out of all tables; of a leader, the whole process. tasklist_lock held. The
+ * caller has a reference, and lets go of it only after unlocking: it may be the last.
+ */
+void release_task(struct task *t);
+/* The wait status of a process without threads. tasklist_lock held. */
+int process_status(const struct signal_struct *g);
+
+/* ns of CPU time of all threads, dead ones included. tasklist_lock held. */
+u64 process_runtime(struct signal_struct *g);
+
+struct rusage {
+	struct timeval ru_utime, ru_stime;
+	s64 ru_maxrss, ru_ixrss, ru_idrss, ru_isrss, ru_minflt, ru_majflt, ru_nswap;
+	s64 ru_inblock, ru_oublock, ru_msgsnd, ru_msgrcv, ru_nsignals, ru_nvcsw, ru_nivcsw;
+};

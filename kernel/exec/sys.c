@@ -1,0 +1,380 @@
+/*
+ * Small system calls about the running task and the machine: thread set-up, scheduling, uname(2),
+ * sysinfo(2), getrusage(2), prctl(2).
+ *
+ * The scheduler is round robin without priorities, so the calls that set one accept what Linux
+ * accepts for an ordinary process and change nothing.
+ */
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/exec/process.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/time/ktime.h"
+
+/* ---- the thread ---- */
+
+SYSCALL_DEFINE1(set_tid_address, u64, addr)
+{
+	current->clear_child_tid = addr;
+	return current->pid;
+}
+
+#define ARCH_SET_GS 0x1001
+#define ARCH_SET_FS 0x1002
+#define ARCH_GET_FS 0x1003
+#define ARCH_GET_GS 0x1004
+
+SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
+{
+	switch (op) {
+	case ARCH_SET_FS:
+		if (addr >= USER_TOP)
+			return -EPERM;
+		current->fs_base = addr;
+		wrmsr(MSR_FS_BASE, addr);
+		return 0;
+	case ARCH_SET_GS:
+		if (addr >= USER_TOP)
+			return -EPERM;
+		current->gs_base = addr;
+		wrmsr(MSR_KERNEL_GS_BASE, addr); /* swapgs makes it the user's on the way out */
+		return 0;
+	case ARCH_GET_FS:
+		return put_user(current->fs_base, (u64 __user *)addr);
+	case ARCH_GET_GS:
+		return put_user(current->gs_base, (u64 __user *)addr);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Restartable sequences: C libraries ask at every start, and do without. */
+SYSCALL_DEFINE4(rseq, u64, addr, u32, len, int, flags, u32, sig)
+{
+	return -ENOSYS;
+}
+
+/* No kind of barrier is offered, which is an answer that programs are prepared for. */
+SYSCALL_DEFINE3(membarrier, int, cmd, unsigned, flags, int, cpu)
+{
+	return cmd || flags ? -EINVAL : 0;
+}
+
+#define PR_SET_PDEATHSIG    1
+#define PR_GET_PDEATHSIG    2
+#define PR_GET_DUMPABLE	    3
+#define PR_SET_DUMPABLE	    4
+#define PR_SET_NAME	    15
+#define PR_GET_NAME	    16
+#define PR_SET_NO_NEW_PRIVS 38
+#define PR_GET_NO_NEW_PRIVS 39
+
+static long set_name(const char __user *uname)
+{
+	char name[TASK_COMM_LEN];
+	ssize_t len = strncpy_from_user(name, uname, sizeof(name));
+
+	if (len < 0)
+		return len;
+	name[sizeof(name) - 1] = '\0';
+	strscpy(current->comm, name, sizeof(name));
+	return 0;
+}
+
+static long get_name(char __user *uname)
+{
+	char name[TASK_COMM_LEN] = {0};
+
+	strscpy(name, current->comm, sizeof(name));
+	return copy_to_user(uname, name, sizeof(name)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE5(prctl, int, op, u64, a2, u64, a3, u64, a4, u64, a5)
+{
+	switch (op) {
+	case PR_SET_NAME:
+		return set_name((const char __user *)a2);
+	case PR_GET_NAME:
+		return get_name((char __user *)a2);
+	case PR_SET_PDEATHSIG:
+		if (a2 > NSIG)
+			return -EINVAL;
+		current->signal->pdeath_signal = (int)a2;
+		return 0;
+	case PR_GET_PDEATHSIG:
+		return put_user(current->signal->pdeath_signal, (int __user *)a2);
+	case PR_GET_DUMPABLE:
+		return 1;
+	case PR_SET_DUMPABLE:
+		return a2 > 1 ? -EINVAL : 0;
+	case PR_SET_NO_NEW_PRIVS:
+		/* Programs never gain any: there are no set-user-id files. */
+		return a2 != 1 || a3 || a4 || a5 ? -EINVAL : 0;
+	case PR_GET_NO_NEW_PRIVS:
+		return a2 || a3 || a4 || a5 ? -EINVAL : 1;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* ---- scheduling ---- */
+
+#define NICE_DEFAULT 20 /* getpriority(2) answers 20 - nice */
+#define SCHED_FIFO   1
+#define SCHED_RR     2
+#define SCHED_BATCH  3
+#define SCHED_IDLE   5
+
+SYSCALL_DEFINE0(sched_yield)
+{
+	yield_cpu();
+	return 0;
+}
+
+static u64 online_cpus(void)
+{
+	return nr_cpus == 64 ? ~0ull : BIT(nr_cpus) - 1;
+}
+
+/* The thread @pid (0: the caller) with a reference, or NULL. */
+static struct task *get_thread(pid_t pid)
+{
+	if (pid)
+		return find_get_task(pid);
+	task_get(current);
+	return current;
+}
+
+SYSCALL_DEFINE3(sched_getaffinity, pid_t, pid, unsigned, len, u64 __user *, umask)
+{
+	struct task *t;
+	u64 mask;
+
+	if (len % sizeof(u64) || len < sizeof(u64))
+		return -EINVAL;
+	t = get_thread(pid);
+	if (!t)
+		return -ESRCH;
+	mask = t->cpus_allowed & online_cpus();
+	task_put(t);
+	return put_user(mask, umask) ? -EFAULT : (long)sizeof(mask);
+}
+
+/* A task changes CPUs when it is woken, so it takes a nap. */
+static void leave_forbidden_cpu(void)
+{
+	DECLARE_WAIT_QUEUE_HEAD(nobody);
+
+	while (!(current->cpus_allowed & BIT(smp_processor_id())) && !signal_pending(current))
+		wait_event_interruptible_deadline(&nobody, false,
+						  deadline_after(50 * NSEC_PER_USEC));
+}
+
+SYSCALL_DEFINE3(sched_setaffinity, pid_t, pid, unsigned, len, const u64 __user *, umask)
+{
+	u64 mask = 0, flags;
+	struct task *t;
+	long err = 0;
+
+	if (copy_from_user(&mask, umask, min((size_t)len, sizeof(mask))))
+		return -EFAULT;
+	t = get_thread(pid);
+	if (!t)
+		return -ESRCH;
+	mask &= online_cpus();
+	if (!mask || !t->signal) {
+		err = -EINVAL;
+	} else if (current->signal->euid && current->signal->euid != t->signal->uid &&
+		   current->signal->euid != t->signal->euid) {
+		err = -EPERM;
+	} else {
+		/* Wakers of @t choose its CPU under pi_lock. */
+		spin_lock_irqsave(&t->pi_lock, flags);
+		t->cpus_allowed = mask;
+		spin_unlock_irqrestore(&t->pi_lock, flags);
+		if (t == current)
+			leave_forbidden_cpu();
+	}
+	task_put(t);
+	return err;
+}
+
+SYSCALL_DEFINE3(getcpu, u32 __user *, ucpu, u32 __user *, unode, void __user *, unused)
+{
+	if (ucpu && put_user((u32)smp_processor_id(), ucpu))
+		return -EFAULT;
+	return unode && put_user(0u, unode) ? -EFAULT : 0;
+}
+
+static long check_thread(pid_t pid)
+{
+	struct task *t;
+
+	if (pid < 0)
+		return -EINVAL;
+	t = get_thread(pid);
+	if (!t)
+		return -ESRCH;
+	task_put(t);
+	return 0;
+}
+
+SYSCALL_DEFINE1(sched_getscheduler, pid_t, pid)
+{
+	return check_thread(pid); /* SCHED_OTHER is 0 */
+}
+
+SYSCALL_DEFINE2(sched_getparam, pid_t, pid, int __user *, uparam)
+{
+	long err = check_thread(pid);
+
+	return err ? err : put_user(0, uparam);
+}
+
+static bool is_realtime(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+static bool is_policy(int policy)
+{
+	return policy >= 0 && policy <= SCHED_IDLE && policy != 4;
+}
+
+SYSCALL_DEFINE3(sched_setscheduler, pid_t, pid, int, policy, const int __user *, uparam)
+{
+	long err = check_thread(pid);
+	int prio;
+
+	if (err)
+		return err;
+	if (get_user(prio, uparam))
+		return -EFAULT;
+	if (is_realtime(policy))
+		return -EPERM;
+	return !is_policy(policy) || prio ? -EINVAL : 0;
+}
+
+SYSCALL_DEFINE1(sched_get_priority_max, int, policy)
+{
+	return !is_policy(policy) ? -EINVAL : is_realtime(policy) ? 99 : 0;
+}
+
+SYSCALL_DEFINE1(sched_get_priority_min, int, policy)
+{
+	return !is_policy(policy) ? -EINVAL : is_realtime(policy) ? 1 : 0;
+}
+
+SYSCALL_DEFINE2(getpriority, int, which, int, who)
+{
+	return which < 0 || which > 2 ? -EINVAL : NICE_DEFAULT;
+}
+
+SYSCALL_DEFINE3(setpriority, int, which, int, who, int, nice)
+{
+	if (which < 0 || which > 2)
+		return -EINVAL;
+	return nice < 0 && current->signal->euid ? -EACCES : 0;
+}
+
+/* ---- the machine ---- */
+
+struct utsname {
+	char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
+};
+
+static DEFINE_SPINLOCK(uts_lock); /* guards the two names that can be set */
+
+static struct utsname uts = {
+	.sysname = "Linux", /* what programs ask is which system calls there are */
+	.nodename = "pollux",
+	.release = "6.1.0-pollux",
+	.version = "#1 SMP Pollux",
+	.machine = "x86_64",
+	.domainname = "(none)",
+};
+
+SYSCALL_DEFINE1(uname, struct utsname __user *, uname)
+{
+	struct utsname copy;
+
+	spin_lock(&uts_lock);
+	copy = uts;
+	spin_unlock(&uts_lock);
+	return copy_to_user(uname, &copy, sizeof(copy)) ? -EFAULT : 0;
+}
+
+static long set_uts_name(char *field, const char __user *uname, int len)
+{
+	char name[65] = {0};
+
+	if (current->signal->euid)
+		return -EPERM;
+	if (len < 0 || len > 64)
+		return -EINVAL;
+	if (copy_from_user(name, uname, (size_t)len))
+		return -EFAULT;
+	spin_lock(&uts_lock);
+	memcpy(field, name, sizeof(name));
+	spin_unlock(&uts_lock);
+	return 0;
+}
+
+SYSCALL_DEFINE2(sethostname, const char __user *, uname, int, len)
+{
+	return set_uts_name(uts.nodename, uname, len);
+}
+
+SYSCALL_DEFINE2(setdomainname, const char __user *, uname, int, len)
+{
+	return set_uts_name(uts.domainname, uname, len);
+}
+
+struct sysinfo {
+	s64 uptime;
+	u64 loads[3];
+	u64 totalram, freeram, sharedram, bufferram, totalswap, freeswap;
+	u16 procs;
+	u64 totalhigh, freehigh;
+	u32 mem_unit;
+};
+_Static_assert(sizeof(struct sysinfo) == 112, "sysinfo is ABI");
+
+SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
+{
+	struct sysinfo info = {
+		.uptime = (s64)(ktime_get() / NSEC_PER_SEC),
+		.totalram = total_pages * PAGE_SIZE,
+		.freeram = nr_free_pages() * PAGE_SIZE,
+		.procs = (u16)count_threads(),
+		.mem_unit = 1,
+	};
+
+	return copy_to_user(uinfo, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+#define RUSAGE_CHILDREN -1
+#define RUSAGE_SELF	0
+#define RUSAGE_THREAD	1
+
+SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
+{
+	struct signal_struct *g = current->signal;
+	struct rusage ru = {0};
+	u64 flags, ns;
+
+	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
+		return -EINVAL;
+	spin_lock_irqsave(&tasklist_lock, flags);
+	ns = who == RUSAGE_SELF	      ? process_runtime(g)
+	     : who == RUSAGE_CHILDREN ? g->cutime
+				      : task_runtime(current);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	ru.ru_utime.tv_sec = (s64)(ns / NSEC_PER_SEC);
+	ru.ru_utime.tv_usec = (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC);
+	if (who != RUSAGE_CHILDREN)
+		ru.ru_maxrss = (s64)(current->mm->nr_pages * PAGE_SIZE / 1024);
+	return copy_to_user(uru, &ru, sizeof(ru)) ? -EFAULT : 0;
+}

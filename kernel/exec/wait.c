@@ -1,0 +1,241 @@
+/*
+ * Waiting for children: wait4(2), waitid(2).
+ *
+ * A parent sleeps on its own wait_chldexit, which a child's end, stop and continuation wake. The
+ * condition it sleeps for is scan_children(), which looks at the children under tasklist_lock and at
+ * once takes what it finds: if two threads wait, each zombie is seen by one of them. Because
+ * wait_event() tests after it has registered, a child that ends in between is not missed.
+ *
+ * Only the caller's children are looked at, never all tasks; a wait for one pid finds it by the hash
+ * table.
+ *
+ * LOCKING: tasklist_lock for children and zombies; inside it the child's sighand->lock for its stop
+ * state. Results are copied to the user after both are dropped.
+ */
+#include "kernel/cpu/syscall.h"
+#include "kernel/exec/process.h"
+#include "kernel/mm/uaccess.h"
+
+#define WNOHANG	    0x00000001
+#define WUNTRACED   0x00000002
+#define WSTOPPED    WUNTRACED
+#define WEXITED	    0x00000004
+#define WCONTINUED  0x00000008
+#define WNOWAIT	    0x01000000
+#define __WNOTHREAD 0x20000000
+#define __WALL	    0x40000000
+#define __WCLONE    0x80000000u
+
+#define P_ALL  0
+#define P_PID  1
+#define P_PGID 2
+
+struct wait_op {
+	int type; /* P_* */
+	pid_t id;
+	u32 options;
+
+	/* Found: */
+	long ret; /* the child's pid, 0: there are children but none is ready, -ECHILD */
+	int status; /* as wait4() reports it */
+	int code; /* CLD_* */
+	u32 uid;
+	u64 runtime; /* ns, with its own children's */
+	struct task *dead; /* reaped; the reference is ours */
+};
+
+static void found(struct wait_op *w, struct signal_struct *g, int code, int status)
+{
+	w->ret = g->pid;
+	w->uid = g->uid;
+	w->code = code;
+	w->status = status;
+	w->runtime = process_runtime(g) + g->cutime;
+}
+
+static bool wait_zombie(struct wait_op *w, struct signal_struct *g)
+{
+	int status;
+
+	if (g->nr_threads || !(w->options & WEXITED))
+		return false;
+	status = process_status(g);
+	found(w, g, status & 0x7f ? CLD_KILLED : CLD_EXITED, status);
+	if (w->options & WNOWAIT)
+		return true;
+	current->signal->cutime += w->runtime;
+	w->dead = g->leader;
+	task_get(w->dead);
+	release_task(w->dead);
+	return true;
+}
+
+static bool wait_stopped(struct wait_op *w, struct signal_struct *g)
+{
+	struct sighand *sh;
+	bool ready = false;
+	u64 flags;
+
+	if (!(w->options & (WSTOPPED | WCONTINUED)))
+		return false;
+	sh = lock_sighand(g, &flags);
+	if ((w->options & WSTOPPED) && g->stop_signal && !g->nr_stopping && !g->stop_reported) {
+		found(w, g, CLD_STOPPED, g->stop_signal << 8 | 0x7f);
+		g->stop_reported = !(w->options & WNOWAIT);
+		ready = true;
+	} else if ((w->options & WCONTINUED) && g->continued) {
+		found(w, g, CLD_CONTINUED, 0xffff);
+		g->continued = w->options & WNOWAIT;
+		ready = true;
+	}
+	unlock_sighand(sh, flags);
+	return ready;
+}
+
+static bool eligible(const struct wait_op *w, const struct signal_struct *g)
+{
+	bool is_clone = g->leader->exit_signal != SIGCHLD;
+
+	if (w->type == P_PGID && g->pgrp != w->id)
+		return false;
+	return (w->options & __WALL) || is_clone == !!(w->options & __WCLONE);
+}
+
+/* True if @g answers the question; notes that there is a child to wait for. */
+static bool consider(struct wait_op *w, struct signal_struct *g)
+{
+	if (!eligible(w, g))
+		return false;
+	w->ret = 0;
+	return wait_zombie(w, g) || wait_stopped(w, g);
+}
+
+/* True when the wait is over. */
+static bool scan_children(struct wait_op *w)
+{
+	struct signal_struct *me = current->signal, *g;
+	struct task *t;
+	u64 flags;
+
+	w->ret = -ECHILD;
+	spin_lock_irqsave(&tasklist_lock, flags);
+	if (w->type == P_PID) {
+		t = find_task_locked(w->id);
+		if (t && t->signal && t->signal->parent == me && t->signal->leader == t)
+			consider(w, t->signal);
+	} else {
+		list_for_each_entry(g, &me->children, sibling)
+			if (consider(w, g))
+				break;
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return w->ret || (w->options & WNOHANG);
+}
+
+/* The child's pid, 0 with WNOHANG, -ECHILD, -ERESTARTSYS. */
+static long do_wait(struct wait_op *w)
+{
+	long err = wait_event_interruptible(&current->signal->wait_chldexit, scan_children(w));
+
+	if (w->dead)
+		task_put(w->dead);
+	return err ? err : w->ret;
+}
+
+static int put_rusage(struct rusage __user *uru, const struct wait_op *w)
+{
+	struct rusage ru = {0};
+
+	if (!uru)
+		return 0;
+	ru.ru_utime.tv_sec = (s64)(w->runtime / NSEC_PER_SEC);
+	ru.ru_utime.tv_usec = (s64)(w->runtime % NSEC_PER_SEC / NSEC_PER_USEC);
+	return copy_to_user(uru, &ru, sizeof(ru)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE4(wait4, pid_t, pid, int __user *, ustatus, int, options, struct rusage __user *, uru)
+{
+	struct wait_op w = {.options = (u32)options | WEXITED};
+	long ret;
+
+	if ((u32)options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+		return -EINVAL;
+	if (pid == (pid_t)0x80000000)
+		return -ESRCH;
+	if (pid == -1) {
+		w.type = P_ALL;
+	} else if (pid > 0) {
+		w.type = P_PID;
+		w.id = pid;
+	} else {
+		w.type = P_PGID;
+		w.id = pid ? -pid : current->signal->pgrp;
+	}
+	ret = do_wait(&w);
+	if (ret <= 0)
+		return ret;
+	if (put_rusage(uru, &w) || (ustatus && put_user(w.status, ustatus)))
+		return -EFAULT;
+	return ret;
+}
+
+static int waitid_target(struct wait_op *w, int which, pid_t id)
+{
+	w->type = which;
+	w->id = id;
+	switch (which) {
+	case P_ALL:
+		return 0;
+	case P_PID:
+		return id > 0 ? 0 : -EINVAL;
+	case P_PGID:
+		if (!id)
+			w->id = current->signal->pgrp;
+		return id >= 0 ? 0 : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The first fields of siginfo_t, which are all that waitid() promises to write. */
+static int put_wait_info(siginfo_t __user *uinfo, const struct wait_op *w)
+{
+	siginfo_t info = {0};
+
+	if (!uinfo)
+		return 0;
+	if (w->ret) {
+		info.si_signo = SIGCHLD;
+		info.si_code = w->code;
+		info.si_pid = (int)w->ret;
+		info.si_uid = w->uid;
+		if (w->code == CLD_EXITED || w->code == CLD_STOPPED)
+			info.si_status = w->status >> 8 & 0xff;
+		else
+			info.si_status = w->code == CLD_CONTINUED ? SIGCONT : w->status & 0x7f;
+	}
+	return copy_to_user(uinfo, &info, offsetof(siginfo_t, si_status) + sizeof(int)) ? -EFAULT
+											: 0;
+}
+
+SYSCALL_DEFINE5(waitid, int, which, pid_t, id, siginfo_t __user *, uinfo, int, options,
+		struct rusage __user *, uru)
+{
+	struct wait_op w = {.options = (u32)options};
+	long ret;
+
+	if ((u32)options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD |
+			     __WCLONE | __WALL))
+		return -EINVAL;
+	if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	ret = waitid_target(&w, which, id);
+	if (ret)
+		return ret;
+	ret = do_wait(&w);
+	if (ret < 0)
+		return ret;
+	if ((ret && put_rusage(uru, &w)) || put_wait_info(uinfo, &w))
+		return -EFAULT;
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* What the files of kernel/mm/ offer to each other only. */
+#pragma once
+
+#include "kernel/mm/mm.h"
+#include "kernel/mm/page.h"
+
+/* buddy.c */
+extern u64 reserve_pages; /* the last free pages, for GFP_ATOMIC only */
+void buddy_init(void);
+void buddy_add_range(u64 pfn, u64 end); /* frames pfn to end - 1 become free memory */
+
+/* slab.c, kmalloc.c */
+void slab_init(void);
+void kmalloc_init(void);
+/* Empties this CPU's magazines and gives empty slabs back. Process context. */
+void slab_reclaim(void);
+size_t kmem_cache_size(const struct kmem_cache *c); /* bytes of an object, rounded up */
+
+/* kstack.c */
+void kstack_reclaim(void); /* frees the stacks that nobody uses. Process context */
+
+/* vmalloc.c */
+void vmalloc_init(void);
+
+/* vma.c: areas. mm->lock held for all of them. */
+void vma_init(void);
+/* A fresh area in no tree, or NULL. */
+struct vm_area *vma_alloc(struct mm *mm, u64 start, u64 end, u32 flags);
+void vma_discard(struct vm_area *vma); /* frees one that was never linked */
+void vma_link(struct mm *mm, struct vm_area *vma);
+/* Takes @vma out of the tree, drops its object and frees it. Its pages are gone already. */
+void vma_remove(struct mm *mm, struct vm_area *vma);
+/* Makes @addr a border between two areas if it lies inside @vma, which stays the lower one; 0,
+ * -ENOMEM. */
+int vma_split(struct mm *mm, struct vm_area *vma, u64 addr);
+/* Joins @vma with its neighbours where they agree in everything; the area that remains. */
+struct vm_area *vma_merge(struct mm *mm, struct vm_area *vma);
+struct vm_area *vma_next(const struct vm_area *vma);
+struct vm_area *vma_prev(const struct vm_area *vma);
+/* The lowest address that nothing else may use above what lies below @vma: a stack keeps a gap. */
+u64 vma_floor(const struct vm_area *vma);
+/* The highest hole of @len bytes in [lo, hi), or -ENOMEM. */
+long vma_find_hole(struct mm *mm, u64 len, u64 lo, u64 hi);
+#define STACK_GUARD_GAP (256 * PAGE_SIZE)
+#define MAX_MAP_COUNT	65530 /* areas of one address space, /proc/sys/vm/max_map_count of Linux */
+#define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
+
+/* mmap.c. mm->lock held. */
+/* -ENOMEM if @pages more would break RLIMIT_AS. */
+int vm_may_expand(struct mm *mm, u64 pages);
+int munmap_locked(struct mm *mm, u64 start, u64 end);
+/* Changes the flags of all areas in [start, end), cutting them at the ends; -ENOMEM at a hole. */
+int change_range(struct mm *mm, u64 start, u64 end, u32 clear, u32 set);
+/* Faults the pages in as if they were touched, until it cannot. Takes mm->lock. */
+void populate_range(struct mm *mm, u64 start, u64 end);
+
+/* fault.c: handle_mm_fault() with mm->lock held. */
+int fault_locked(struct mm *mm, u64 addr, bool write, bool exec, int *code);
+
+/* shmem.c: the object behind MAP_SHARED | MAP_ANONYMOUS; ERR_PTR(-ENOMEM). */
+extern const struct vm_ops shared_anon_ops;
+void *shared_anon_create(u64 bytes);
+
+/* pagetable.c */
+void table_cache_drain(void); /* frees the clean tables kept for reuse on this CPU */

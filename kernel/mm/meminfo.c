@@ -1,0 +1,39 @@
+/* /proc/meminfo, in the form that free(1) and top(1) read: proc(5). */
+#include "kernel/lib/seq.h"
+#include "kernel/mm/internal.h"
+
+struct line {
+	const char *name;
+	u64 pages;
+};
+
+static void meminfo_show(struct seq *s)
+{
+	u64 free = nr_free_pages(), shmem = vm_stat_read(VM_STAT_SHMEM);
+	const struct line lines[] = {
+		{"MemTotal:", total_pages},
+		{"MemFree:", free},
+		{"MemAvailable:", free > reserve_pages ? free - reserve_pages : 0},
+		{"Buffers:", 0},
+		{"Cached:", shmem},
+		{"SwapCached:", 0},
+		{"SwapTotal:", 0},
+		{"SwapFree:", 0},
+		{"Dirty:", 0},
+		{"Writeback:", 0},
+		{"AnonPages:", vm_stat_read(VM_STAT_ANON)},
+		{"Shmem:", shmem},
+		{"Slab:", vm_stat_read(VM_STAT_SLAB)},
+		{"SReclaimable:", 0},
+		{"SUnreclaim:", vm_stat_read(VM_STAT_SLAB)},
+		{"KernelStack:", vm_stat_read(VM_STAT_KSTACK)},
+		{"PageTables:", vm_stat_read(VM_STAT_TABLES)},
+		{"VmallocTotal:", (VMALLOC_END - VMALLOC_START) >> PAGE_SHIFT},
+		{"VmallocUsed:", vm_stat_read(VM_STAT_VMALLOC)},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+		seq_printf(s, "%-16s%8lu kB\n", lines[i].name,
+			   lines[i].pages << (PAGE_SHIFT - 10));
+}
+PROC_ENTRY(meminfo, "meminfo", meminfo_show);

@@ -1,0 +1,493 @@
+/*
+ * The scheduler: who runs next, how tasks fall asleep, how they are woken.
+ *
+ * Every CPU has a run queue with two lists, active and expired. A task in active still has part of
+ * its turn (slice_left); when the turn is used up the task goes to the tail of expired. When active
+ * is empty the two change places and a new epoch begins, in which everyone has a whole turn again.
+ * So in each epoch every runnable task gets SLICE_NS: that is round robin, and nobody starves.
+ *
+ * Sleeping does not refill a turn. A task that sleeps most of the time keeps what it has not used,
+ * and when it is woken it goes before a task that has less left: an echo server that wants 1 % of
+ * the CPU interrupts a program that wants all of it, and cannot do so for longer than its own turn.
+ *
+ * The kernel itself is not preempted: a task in kernel mode runs until it sleeps, calls
+ * cond_resched(), or returns to user mode. WORK_RESCHED makes that return go through schedule().
+ * Everything here is O(1) in the number of tasks, O(CPUs) when a CPU is chosen.
+ *
+ * SLEEPING AND WAKING. A sleeper writes its state, then looks at its condition, then calls
+ * schedule(). A waker makes the condition true, then looks at the state. Both have a full barrier
+ * in between (prepare_to_wait() and try_to_wake_up()), so at least one of them sees the other: the
+ * sleeper stays awake, or the waker wakes it.
+ *
+ * A task may be woken while it is still on its way out of another CPU (on_cpu): its registers are
+ * not yet saved, so the waker waits those few instructions before it queues the task elsewhere.
+ *
+ * LOCKING: t->pi_lock serialises wakers of one task. rq->lock guards the run queue and on_rq, run_link,
+ * cpu and turn of its tasks, and a state that leaves TASK_RUNNING takes effect under it. Order:
+ * pi_lock, then rq->lock; both with interrupts off; nothing is taken inside rq->lock.
+ */
+#include "kernel/abi/errno.h"
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/desc.h"
+#include "kernel/cpu/fpu.h"
+#include "kernel/lib/printk.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/vmalloc.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/task.h"
+#include "kernel/time/ktime.h"
+#include "kernel/time/timer.h"
+
+#define SLICE_NS (6 * NSEC_PER_MSEC)
+
+struct rq {
+	spinlock_t lock;
+	struct task *curr; /* [lock] running */
+	struct task *idle; /* [I] what runs when nothing else can */
+	struct list_head *active; /* [lock] task->run_link; curr is in neither list */
+	struct list_head *expired; /* [lock] */
+	struct list_head lists[2];
+	u64 epoch; /* [lock] starts at 1: 0 is "never had a turn here" */
+	int nr_queued; /* [lock] in both lists */
+	u64 since; /* [lock] when curr's time was last accounted, ns */
+	u64 nr_switches; /* [lock] */
+	u64 idle_ns; /* [lock] */
+};
+
+static DEFINE_PER_CPU(struct rq, runqueue);
+
+struct task *__switch_to(struct task *prev, struct task *next);
+
+static void resched_curr(struct rq *rq, int cpu)
+{
+	if (per_cpu(need_resched, cpu))
+		return;
+	per_cpu(need_resched, cpu) = true;
+	task_set_work(rq->curr, WORK_RESCHED);
+	if (cpu != smp_processor_id())
+		apic_send_ipi(cpu, VECTOR_RESCHEDULE);
+}
+
+/* Charges the running task for the time since the last call. rq->lock held. */
+static void update_curr(struct rq *rq, u64 now)
+{
+	struct task *t = rq->curr;
+	u64 ran = now - rq->since;
+
+	rq->since = now;
+	if (t == rq->idle) {
+		rq->idle_ns += ran;
+		return;
+	}
+	t->sum_runtime += ran;
+	t->slice_left -= min(ran, t->slice_left);
+}
+
+/* A new epoch, or another CPU: a whole turn. rq->lock held. */
+static void refill(struct rq *rq, struct task *t)
+{
+	if (t->epoch == rq->epoch)
+		return;
+	t->epoch = rq->epoch;
+	t->slice_left = SLICE_NS;
+}
+
+/* Queues a woken task: before those that have less of their turn left. rq->lock held. */
+static void enqueue_task(struct rq *rq, struct task *t)
+{
+	struct task *first = list_first_entry_or_null(rq->active, struct task, run_link);
+
+	refill(rq, t);
+	if (!t->slice_left)
+		list_add_tail(&t->run_link, rq->expired);
+	else if (first && t->slice_left > first->slice_left)
+		list_add(&t->run_link, rq->active);
+	else
+		list_add_tail(&t->run_link, rq->active);
+	t->on_rq = true;
+	rq->nr_queued++;
+}
+
+/* rq->lock held; @t has just been queued on it. Should it go before the running one? */
+static void check_preempt(struct rq *rq, struct task *t, int cpu)
+{
+	u64 now;
+
+	if (rq->curr == rq->idle) {
+		resched_curr(rq, cpu);
+		return;
+	}
+	now = ktime_get();
+	update_curr(rq, now);
+	if (t->slice_left > rq->curr->slice_left)
+		resched_curr(rq, cpu);
+	else if (cpu == smp_processor_id())
+		timer_set_slice(now + rq->curr->slice_left);
+	else
+		apic_send_ipi(cpu, VECTOR_RESCHEDULE); /* sched_ipi() limits the turn */
+}
+
+/* The next to run; it leaves the lists. rq->lock held. */
+static struct task *pick_next(struct rq *rq)
+{
+	struct task *t;
+
+	if (!rq->nr_queued)
+		return rq->idle;
+	if (list_empty(rq->active)) {
+		struct list_head *l = rq->active;
+
+		rq->active = rq->expired;
+		rq->expired = l;
+		rq->epoch++;
+	}
+	t = list_first_entry(rq->active, struct task, run_link);
+	list_del_init(&t->run_link);
+	rq->nr_queued--;
+	refill(rq, t);
+	return t;
+}
+
+/* Loads what belongs to a task besides its stack. Interrupts off. */
+static void switch_context(struct task *prev, struct task *next)
+{
+	fpu_switch_out(prev);
+	if (!next->mm) {
+		/* Kernel threads run in whatever address space is loaded; they only use the
+		 * kernel's half. */
+		next->active_mm = prev->active_mm;
+		if (next->active_mm)
+			mm_grab(next->active_mm);
+	} else {
+		next->active_mm = next->mm;
+		if (next->mm != prev->active_mm)
+			mm_activate(prev->active_mm, next->mm);
+	}
+	if (next->mm) {
+		if (next->fs_base != prev->fs_base || !prev->mm)
+			wrmsr(MSR_FS_BASE, next->fs_base);
+		if (next->gs_base != prev->gs_base || !prev->mm)
+			wrmsr(MSR_KERNEL_GS_BASE, next->gs_base);
+		fpu_switch_in(next);
+	}
+	set_kernel_stack(next->kstack_top);
+	this_cpu_write(current_task, next);
+}
+
+/*
+ * The second half of a switch, on the new task's stack: lets go of the old one. Releases the
+ * run-queue lock that schedule() took, on whichever stack that was.
+ */
+static void finish_switch(struct task *prev)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+	struct mm *borrowed = NULL;
+	bool dead = prev->state & (TASK_ZOMBIE | TASK_DEAD);
+
+	if (!prev->mm && prev->active_mm) {
+		borrowed = prev->active_mm;
+		prev->active_mm = NULL;
+	}
+	/* Pairs with the acquire in try_to_wake_up(): from here on the task may run elsewhere. */
+	smp_store_release(&prev->on_cpu, false);
+	spin_unlock_irq(&rq->lock);
+	if (borrowed)
+		mm_drop(borrowed);
+	if (dead)
+		task_put(prev);
+}
+
+void schedule_tail(struct task *prev)
+{
+	finish_switch(prev);
+}
+
+void schedule(void)
+{
+	struct rq *rq;
+	struct task *prev = current, *next;
+	u64 now;
+
+	if (unlikely(in_atomic()))
+		panic("schedule() with preempt_count %x", this_cpu_read(preempt_count));
+	if (unlikely(irqs_disabled()))
+		panic("schedule() with interrupts off");
+
+	local_irq_disable();
+	rq = this_cpu_ptr(runqueue);
+	spin_lock(&rq->lock);
+	now = ktime_get();
+	update_curr(rq, now);
+	this_cpu_write(need_resched, false);
+	task_clear_work(prev, WORK_RESCHED);
+
+	if (prev != rq->idle) {
+		if (prev->state == TASK_RUNNING) {
+			/* With part of its turn left it comes next among equals; else it waits for
+			 * the next epoch, where refill() gives it a new one. */
+			rq->nr_queued++;
+			if (prev->slice_left)
+				list_add_tail(&prev->run_link, rq->active);
+			else
+				list_add_tail(&prev->run_link, rq->expired);
+		} else {
+			prev->on_rq = false;
+		}
+	}
+	next = pick_next(rq);
+	timer_set_slice(rq->nr_queued ? now + next->slice_left : NO_DEADLINE);
+	if (next == prev) {
+		spin_unlock_irq(&rq->lock);
+		return;
+	}
+	rq->curr = next;
+	rq->nr_switches++;
+	prev->nr_switches++;
+	next->on_cpu = true;
+	switch_context(prev, next);
+	finish_switch(__switch_to(prev, next));
+}
+
+static void deadline_passed(struct timer *t)
+{
+	wake_up_process(container_of(t, struct sleep_timer, timer)->task);
+}
+
+bool schedule_deadline(u64 deadline)
+{
+	struct sleep_timer st;
+
+	if (deadline == NO_DEADLINE) {
+		schedule();
+		return false;
+	}
+	if (ktime_get() >= deadline) {
+		set_current_state(TASK_RUNNING);
+		return true;
+	}
+	st.task = current;
+	timer_setup(&st.timer, deadline_passed);
+	timer_arm(&st.timer, deadline);
+	schedule();
+	timer_cancel_sync(&st.timer);
+	return ktime_get() >= deadline;
+}
+
+void cond_resched(void)
+{
+	if (unlikely(this_cpu_read(need_resched)) && !in_atomic())
+		schedule();
+}
+
+void yield_cpu(void)
+{
+	struct rq *rq;
+
+	local_irq_disable();
+	rq = this_cpu_ptr(runqueue);
+	spin_lock(&rq->lock);
+	current->slice_left = 0; /* to the tail of expired: everyone else goes first */
+	spin_unlock_irq(&rq->lock);
+	schedule();
+}
+
+/* An idle CPU that @t may use: its last one, the waker's, any; else its last one. */
+static int select_cpu(struct task *t)
+{
+	int here = smp_processor_id();
+
+	if (nr_cpus == 1)
+		return 0;
+	if (cpu_is_idle(t->cpu) && (t->cpus_allowed & BIT(t->cpu)))
+		return t->cpu;
+	if (cpu_is_idle(here) && (t->cpus_allowed & BIT(here)))
+		return here;
+	for_each_cpu(cpu)
+	{
+		if ((t->cpus_allowed & BIT(cpu)) && cpu_is_idle(cpu))
+			return cpu;
+	}
+	if (t->cpus_allowed & BIT(t->cpu))
+		return t->cpu;
+	return __builtin_ctzll(t->cpus_allowed);
+}
+
+bool cpu_is_idle(int cpu)
+{
+	struct rq *rq = per_cpu_ptr(runqueue, cpu);
+
+	return READ_ONCE(rq->curr) == rq->idle && !READ_ONCE(rq->nr_queued);
+}
+
+/* Queues a task that is on no CPU and on no run queue. pi_lock held. */
+static void activate_task(struct task *t)
+{
+	int cpu = select_cpu(t);
+	struct rq *rq = per_cpu_ptr(runqueue, cpu);
+
+	spin_lock(&rq->lock);
+	if (t->cpu != cpu) {
+		t->cpu = cpu;
+		t->epoch = 0;
+	}
+	t->state = TASK_RUNNING;
+	enqueue_task(rq, t);
+	check_preempt(rq, t, cpu);
+	spin_unlock(&rq->lock);
+}
+
+/*
+ * About 60 instructions for a task asleep on this CPU. The barrier comes from the atomic in
+ * spin_lock; it pairs with set_current_state() in prepare_to_wait().
+ */
+bool try_to_wake_up(struct task *t, unsigned states)
+{
+	bool woken = false;
+	u64 flags;
+
+	spin_lock_irqsave(&t->pi_lock, flags);
+	if (!(READ_ONCE(t->state) & states))
+		goto out;
+	woken = true;
+	if (READ_ONCE(t->on_rq)) {
+		/* It has set its state but not left yet: it only has to stay. While pi_lock is held
+		 * nobody else can queue it, so its run queue does not change. */
+		struct rq *rq = per_cpu_ptr(runqueue, t->cpu);
+		bool still;
+
+		spin_lock(&rq->lock);
+		still = t->on_rq;
+		if (still)
+			t->state = TASK_RUNNING;
+		spin_unlock(&rq->lock);
+		if (still)
+			goto out;
+	}
+	/* Pairs with the release in finish_switch(): its registers are in memory. */
+	while (smp_load_acquire(&t->on_cpu))
+		cpu_relax();
+	activate_task(t);
+out:
+	spin_unlock_irqrestore(&t->pi_lock, flags);
+	return woken;
+}
+
+void wake_up_new_task(struct task *t)
+{
+	u64 flags;
+
+	spin_lock_irqsave(&t->pi_lock, flags);
+	activate_task(t);
+	spin_unlock_irqrestore(&t->pi_lock, flags);
+}
+
+void kick_task(struct task *t)
+{
+	u64 flags;
+	struct rq *rq;
+
+	spin_lock_irqsave(&t->pi_lock, flags);
+	rq = per_cpu_ptr(runqueue, t->cpu);
+	spin_lock(&rq->lock);
+	if (rq->curr == t && t->cpu != smp_processor_id())
+		apic_send_ipi(t->cpu, VECTOR_RESCHEDULE);
+	spin_unlock(&rq->lock);
+	spin_unlock_irqrestore(&t->pi_lock, flags);
+}
+
+void sched_slice_over(void)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+
+	spin_lock(&rq->lock);
+	if (rq->curr != rq->idle && rq->nr_queued)
+		resched_curr(rq, smp_processor_id());
+	spin_unlock(&rq->lock);
+}
+
+void sched_ipi(void)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+	u64 now = ktime_get();
+
+	spin_lock(&rq->lock);
+	update_curr(rq, now);
+	if (rq->curr != rq->idle && rq->nr_queued && !this_cpu_read(need_resched))
+		timer_set_slice(now + rq->curr->slice_left);
+	spin_unlock(&rq->lock);
+}
+
+void cpu_idle(void)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+
+	for (;;) {
+		local_irq_disable();
+		/* With interrupts off nothing can be queued here between the test and hlt. */
+		if (READ_ONCE(rq->nr_queued)) {
+			local_irq_enable();
+			schedule();
+		} else {
+			this_cpu_write(need_resched, false);
+			sti_hlt();
+		}
+	}
+}
+
+void sched_init_cpu(struct task *idle)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+
+	spin_lock_init(&rq->lock);
+	INIT_LIST_HEAD(&rq->lists[0]);
+	INIT_LIST_HEAD(&rq->lists[1]);
+	rq->active = &rq->lists[0];
+	rq->expired = &rq->lists[1];
+	rq->epoch = 1;
+	rq->since = ktime_get();
+	rq->curr = rq->idle = idle;
+	idle->is_idle = true;
+	idle->on_cpu = idle->on_rq = true;
+	idle->cpu = smp_processor_id();
+	this_cpu_write(current_task, idle);
+}
+
+u64 task_runtime(struct task *t)
+{
+	u64 now = ktime_get(), flags, sum;
+	struct rq *rq;
+
+	spin_lock_irqsave(&t->pi_lock, flags); /* keeps it on its run queue */
+	rq = per_cpu_ptr(runqueue, t->cpu);
+	spin_lock(&rq->lock);
+	sum = t->sum_runtime;
+	if (rq->curr == t && now > rq->since)
+		sum += now - rq->since;
+	spin_unlock(&rq->lock);
+	spin_unlock_irqrestore(&t->pi_lock, flags);
+	return sum;
+}
+
+u64 sched_idle_ns(int cpu)
+{
+	return READ_ONCE(per_cpu(runqueue, cpu).idle_ns);
+}
+
+u64 sched_nr_switches(int cpu)
+{
+	return READ_ONCE(per_cpu(runqueue, cpu).nr_switches);
+}
+
+int sched_nr_running(void)
+{
+	int n = 0;
+
+	for_each_cpu(cpu)
+	{
+		struct rq *rq = per_cpu_ptr(runqueue, cpu);
+
+		n += READ_ONCE(rq->nr_queued) + (READ_ONCE(rq->curr) != rq->idle);
+	}
+	return n;
+}

@@ -1,0 +1,48 @@
+/*
+ * Mutexes on top of wait queues. owner is the whole state: taking a free mutex is one
+ * compare-and-exchange, releasing one that nobody waits for is one exchange.
+ *
+ * Waiters are exclusive, so a release wakes the one that has waited longest. It does not hand the
+ * lock over: a task that happens to run may take it first, and the woken one queues again. That
+ * costs fairness and saves a context switch for each contended release.
+ */
+#include "kernel/sched/mutex.h"
+
+#include "kernel/irq/preempt.h"
+#include "kernel/lib/atomic.h"
+#include "kernel/lib/printk.h"
+#include "kernel/sched/sched.h"
+
+bool mutex_trylock(struct mutex *m)
+{
+	return cmpxchg(&m->owner, NULL, current) == NULL;
+}
+
+void mutex_lock(struct mutex *m)
+{
+	if (unlikely(in_atomic()))
+		panic("mutex_lock() with preempt_count %x", this_cpu_read(preempt_count));
+	if (likely(mutex_trylock(m)))
+		return;
+	if (m->owner == current)
+		panic("mutex_lock(): already held by this task");
+	__wait_event(&m->wq, mutex_trylock(m), TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE, NO_DEADLINE,
+		     , );
+}
+
+void mutex_lock_nested(struct mutex *m, int subclass)
+{
+	mutex_lock(m);
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	/* The exchange is a full barrier: it pairs with the one between a waiter's place in the queue
+	 * and its try (wait.c), so either we see the waiter or it sees the free lock. */
+	struct task *owner = xchg(&m->owner, NULL);
+
+	if (unlikely(owner != current))
+		panic("mutex_unlock(): not held by this task");
+	if (unlikely(waitqueue_active(&m->wq)))
+		wake_up(&m->wq);
+}

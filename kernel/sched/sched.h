@@ -1,0 +1,33 @@
+/* What the scheduler's own files share, and its figures for /proc. */
+#pragma once
+
+#include "kernel/sched/task.h"
+#include "kernel/time/timer.h"
+
+/* A sleeper's alarm clock, on its stack. */
+struct sleep_timer {
+	struct timer timer;
+	struct task *task;
+};
+
+/*
+ * The store and the barrier of the sleeper's half of the protocol in core.c: what it reads after
+ * this is not older than the moment at which wakers see the state.
+ */
+#define set_current_state(s) \
+	do { \
+		WRITE_ONCE(current->state, (s)); \
+		smp_mb(); \
+	} while (0)
+
+/* Makes @idle the calling CPU's idle task, and current. */
+void sched_init_cpu(struct task *idle);
+/* First thing on a new task's stack. */
+void schedule_tail(struct task *prev);
+/* The rest of a kernel thread's life after schedule_tail(); returns only to go to user mode. */
+void kthread_return(void);
+
+bool cpu_is_idle(int cpu);
+u64 sched_idle_ns(int cpu);
+u64 sched_nr_switches(int cpu);
+int sched_nr_running(void);

@@ -1,0 +1,785 @@
+/*
+ * Signals: from sending to the door of the handler.
+ *
+ * A signal goes through three states.
+ *
+ *	generated	send_signal_*() puts it into a pending set: the thread's own (tgkill, faults) or
+ *			the process's (kill, terminal). What nobody would see (ignored and not blocked)
+ *			is dropped here.
+ *	pending		A thread that does not block it is chosen and gets WORK_SIGPENDING. That bit makes
+ *			interruptible sleeps return -ERESTARTSYS and sends the thread, on its way back to
+ *			user mode, through exit_to_user_work().
+ *	delivered	get_signal() takes it off the queue and either carries out the default action or
+ *			hands it to setup_rt_frame(), which makes user mode continue in the handler.
+ *
+ * The first 31 signals are flags: a second one before delivery is lost. The real-time ones are
+ * queued with their values, at most RLIMIT_SIGPENDING a user.
+ *
+ * A signal that will end the process is not left to be found: complete_signal() marks the whole
+ * group at once (group_exit) and gives every thread a pending SIGKILL, which ends killable sleeps
+ * too. No core file is ever written, so WCOREDUMP() is never true.
+ *
+ * Job control. A stop signal sets stop_signal and gives every thread stop_pending; each thread parks
+ * on stop_wq in get_signal(), the last one tells the parent. SIGCONT undoes it at the moment it is
+ * sent, before anybody handles it.
+ *
+ * A system call broken off by a signal returns one of the ERESTART* numbers; do_signal() turns it
+ * into EINTR or winds rip back over the syscall instruction, as signal(7) tells.
+ *
+ * LOCKING: sighand->lock (interrupts off, any context) guards the actions, the pending sets of the
+ * process and of its threads, the blocked masks, and the group_* and stop fields. It is found
+ * through signal->sighand and lock_sighand(), because execve may replace the table. The order is
+ *
+ *	tasklist_lock -> child's sighand->lock, or parent's (never two) -> wait queue -> pi_lock -> rq->lock
+ *
+ * tasklist_lock keeps the family in place while a parent is told. One sighand->lock is never taken
+ * inside another. Nobody sleeps or touches user memory under either.
+ *
+ * WORK_SIGPENDING is set by anyone who holds the lock and cleared only by the task itself, in
+ * recalc_sigpending(), also with it: so a set bit is never lost.
+ */
+#include "kernel/sched/signal.h"
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/fpu.h"
+#include "kernel/cpu/syscall.h"
+#include "kernel/exec/process.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/uaccess.h"
+
+/* Faults of the instruction stream itself: delivered before all others. */
+#define SIG_SYNCHRONOUS \
+	(sigmask(SIGSEGV) | sigmask(SIGBUS) | sigmask(SIGILL) | sigmask(SIGTRAP) | \
+	 sigmask(SIGFPE) | sigmask(SIGSYS))
+
+/* What is known about a pending signal besides its number. */
+struct sigqueue {
+	struct list_head list;
+	struct user_count *user; /* who it counts against */
+	siginfo_t info;
+};
+
+static struct kmem_cache *sigqueue_cache;
+
+struct sighand *lock_sighand(struct signal_struct *g, u64 *flags)
+{
+	for (;;) {
+		struct sighand *sh = READ_ONCE(g->sighand);
+
+		spin_lock_irqsave(&sh->lock, *flags);
+		if (likely(sh == g->sighand))
+			return sh;
+		spin_unlock_irqrestore(&sh->lock, *flags);
+	}
+}
+
+bool fatal_signal_pending(struct task *t)
+{
+	return signal_pending(t) && (READ_ONCE(t->pending_mask) & sigmask(SIGKILL));
+}
+
+void recalc_sigpending(void)
+{
+	struct task *t = current;
+
+	if (((t->pending_mask | t->signal->pending_mask) & ~t->blocked) || t->stop_pending ||
+	    t->signal->group_exit)
+		task_set_work(t, WORK_SIGPENDING);
+	else
+		task_clear_work(t, WORK_SIGPENDING);
+}
+
+/* ---- sending ---- */
+
+/* Makes @t look at its signals: out of its sleep, or out of user mode. Handlers locked. */
+static void signal_wake_up(struct task *t, bool fatal)
+{
+	task_set_work(t, WORK_SIGPENDING);
+	if (!try_to_wake_up(t, TASK_INTERRUPTIBLE | (fatal ? TASK_WAKEKILL : 0)))
+		kick_task(t);
+}
+
+static struct sigqueue *sigqueue_alloc(struct signal_struct *g, int sig, const siginfo_t *info)
+{
+	struct user_count *user = user_count(g->uid);
+	/* Only what a program queues by itself is limited. */
+	bool limited = sig >= SIGRTMIN || (info && info->si_code < 0);
+	struct sigqueue *q;
+
+	if (limited && (u64)atomic_read(&user->signals) >= g->rlim[RLIMIT_SIGPENDING].rlim_cur)
+		return NULL;
+	q = kmem_cache_alloc(sigqueue_cache, GFP_ATOMIC);
+	if (!q)
+		return NULL;
+	q->user = user;
+	atomic_inc(&user->signals);
+	return q;
+}
+
+static void sigqueue_free(struct sigqueue *q)
+{
+	atomic_dec(&q->user->signals);
+	kmem_cache_free(sigqueue_cache, q);
+}
+
+static void remove_from(struct list_head *pending, sigset_t *mask, sigset_t set)
+{
+	struct sigqueue *q, *n;
+
+	if (!(*mask & set))
+		return;
+	*mask &= ~set;
+	list_for_each_entry_safe(q, n, pending, list) {
+		if (!(sigmask(q->info.si_signo) & set))
+			continue;
+		list_del(&q->list);
+		sigqueue_free(q);
+	}
+}
+
+void flush_sigqueue(struct list_head *pending, sigset_t *mask)
+{
+	remove_from(pending, mask, ~0ull);
+}
+
+void drop_signals(struct signal_struct *g, sigset_t set)
+{
+	struct task *t;
+
+	remove_from(&g->pending, &g->pending_mask, set);
+	list_for_each_entry(t, &g->threads, thread_link)
+		remove_from(&t->pending, &t->pending_mask, set);
+}
+
+/* SIGCONT at the moment it is sent. Handlers locked. */
+static void resume_group(struct signal_struct *g)
+{
+	struct task *t;
+
+	g->cont_seq++;
+	if (!g->stop_signal)
+		return;
+	if (!g->nr_stopping) {
+		g->continued = true;
+		g->notify_continued = true;
+	}
+	g->stop_signal = 0;
+	g->nr_stopping = 0;
+	list_for_each_entry(t, &g->threads, thread_link)
+		t->stop_pending = false;
+	__wake_up(&g->stop_wq, TASK_STOPPED, 0, NULL);
+}
+
+static bool is_init(const struct signal_struct *g)
+{
+	return unlikely(init_task && g == init_task->signal);
+}
+
+static bool sig_ignored(struct sighand *sh, struct signal_struct *g, struct task *t, int sig)
+{
+	u64 handler = sh->action[sig - 1].sa_handler;
+
+	/* Blocked, it may find a handler by the time it is unblocked. */
+	if ((t->blocked | t->real_blocked) & sigmask(sig))
+		return false;
+	if (handler == SIG_IGN)
+		return true;
+	return handler == SIG_DFL && ((sigmask(sig) & SIG_KERNEL_IGNORE) || is_init(g));
+}
+
+/* Would @t take the signal soon? */
+static bool wants_signal(struct task *t, int sig)
+{
+	if ((t->blocked & sigmask(sig)) || t->exiting)
+		return false;
+	if (sig == SIGKILL)
+		return true;
+	if (READ_ONCE(t->state) & TASK_STOPPED)
+		return false;
+	return t == current || READ_ONCE(t->on_cpu) || !signal_pending(t);
+}
+
+/* Gives every thread but @except a SIGKILL. Handlers locked. */
+static void kill_threads(struct signal_struct *g, struct task *except)
+{
+	struct task *t;
+
+	g->stop_signal = 0;
+	g->nr_stopping = 0;
+	list_for_each_entry(t, &g->threads, thread_link) {
+		t->stop_pending = false;
+		if (t == except || t->exiting)
+			continue;
+		t->pending_mask |= sigmask(SIGKILL);
+		signal_wake_up(t, true);
+	}
+}
+
+void zap_other_threads(struct signal_struct *g)
+{
+	kill_threads(g, current);
+}
+
+/* Chooses who handles a signal that has become pending. Handlers locked. */
+static void complete_signal(struct sighand *sh, struct signal_struct *g, struct task *t, int sig,
+			    bool force)
+{
+	struct task *target = NULL, *i;
+	bool fatal;
+
+	if (t) {
+		target = wants_signal(t, sig) ? t : NULL;
+	} else if (wants_signal(g->leader, sig)) {
+		target = g->leader;
+	} else if (g->nr_threads > 1) {
+		list_for_each_entry(i, &g->threads, thread_link) {
+			if (wants_signal(i, sig)) {
+				target = i;
+				break;
+			}
+		}
+	}
+	if (!target)
+		return; /* it stays pending; set_blocked() or get_signal() will find it */
+
+	fatal = sh->action[sig - 1].sa_handler == SIG_DFL &&
+		!(sigmask(sig) & (SIG_KERNEL_IGNORE | SIG_KERNEL_STOP)) &&
+		!(target->real_blocked & sigmask(sig)) && (force || !is_init(g));
+	if (fatal && !g->group_exit) {
+		g->group_exit = true;
+		g->group_exit_code = sig;
+		kill_threads(g, NULL);
+		return;
+	}
+	signal_wake_up(target, sig == SIGKILL);
+}
+
+int send_signal_locked(struct sighand *sh, struct signal_struct *g, struct task *t, int sig,
+		       const siginfo_t *info, bool force)
+{
+	struct list_head *pending = t ? &t->pending : &g->pending;
+	sigset_t *mask = t ? &t->pending_mask : &g->pending_mask;
+	struct sigqueue *q;
+
+	/* The dead and the dying take no signals, and say nothing about it. */
+	if (!g->nr_threads || g->group_exit || (t && t->exiting))
+		return 0;
+	if (sigmask(sig) & SIG_KERNEL_STOP) {
+		drop_signals(g, sigmask(SIGCONT));
+	} else if (sig == SIGCONT) {
+		drop_signals(g, SIG_KERNEL_STOP);
+		resume_group(g);
+	}
+	if (!force && sig_ignored(sh, g, t ? t : g->leader, sig))
+		return 0;
+	if (sig < SIGRTMIN && (*mask & sigmask(sig)))
+		return 0;
+
+	if (sig != SIGKILL) {
+		q = sigqueue_alloc(g, sig, info);
+		if (q) {
+			if (info)
+				q->info = *info;
+			else
+				q->info = (siginfo_t){.si_code = SI_KERNEL};
+			q->info.si_signo = sig;
+			list_add_tail(&q->list, pending);
+		} else if (sig >= SIGRTMIN && info && info->si_code != SI_USER) {
+			return -EAGAIN;
+		}
+		/* Without memory an ordinary signal still comes, only without its details. */
+	}
+	*mask |= sigmask(sig);
+	if (waitqueue_active(&sh->signalfd_wq))
+		wake_up_poll_all(&sh->signalfd_wq, EPOLLIN | EPOLLRDNORM);
+	complete_signal(sh, g, t, sig, force);
+	return 0;
+}
+
+int send_signal_group(struct signal_struct *g, int sig, const siginfo_t *info)
+{
+	struct sighand *sh;
+	u64 flags;
+	int ret;
+
+	sh = lock_sighand(g, &flags);
+	ret = send_signal_locked(sh, g, NULL, sig, info, false);
+	unlock_sighand(sh, flags);
+	return ret;
+}
+
+int send_signal_task(struct task *t, int sig, const siginfo_t *info)
+{
+	struct sighand *sh;
+	u64 flags;
+	int ret;
+
+	if (!t->signal)
+		return 0; /* kernel threads take no signals */
+	sh = lock_sighand(t->signal, &flags);
+	ret = send_signal_locked(sh, t->signal, t, sig, info, false);
+	unlock_sighand(sh, flags);
+	return ret;
+}
+
+void force_signal(int sig, const siginfo_t *info)
+{
+	struct task *t = current;
+	struct sigaction *act;
+	struct sighand *sh;
+	u64 flags;
+
+	sh = lock_sighand(t->signal, &flags);
+	act = &sh->action[sig - 1];
+	if (act->sa_handler == SIG_IGN || (t->blocked & sigmask(sig))) {
+		act->sa_handler = SIG_DFL;
+		t->blocked &= ~sigmask(sig);
+	}
+	send_signal_locked(sh, t->signal, t, sig, info, true);
+	recalc_sigpending();
+	unlock_sighand(sh, flags);
+}
+
+void force_signal_fault(int sig, int code, u64 addr)
+{
+	siginfo_t info = {.si_code = code};
+
+	info.si_addr = addr;
+	force_signal(sig, &info);
+}
+
+void force_sigsegv(int sig)
+{
+	struct sighand *sh;
+	u64 flags;
+
+	if (sig == SIGSEGV) {
+		sh = lock_sighand(current->signal, &flags);
+		sh->action[SIGSEGV - 1].sa_handler = SIG_DFL;
+		unlock_sighand(sh, flags);
+	}
+	force_signal(SIGSEGV, NULL);
+}
+
+/* ---- masks ---- */
+
+/*
+ * @t will not take the signals in @which of its process for now: wakes others that do. Handlers
+ * locked.
+ */
+static void retarget_pending(struct signal_struct *g, struct task *t, sigset_t which)
+{
+	struct task *i;
+
+	which &= g->pending_mask;
+	list_for_each_entry(i, &g->threads, thread_link) {
+		if (!which)
+			return;
+		if (i == t || i->exiting || !(which & ~i->blocked))
+			continue;
+		which &= i->blocked;
+		if (!signal_pending(i))
+			signal_wake_up(i, false);
+	}
+}
+
+void set_blocked(sigset_t mask)
+{
+	struct task *t = current;
+	struct sighand *sh;
+	u64 flags;
+
+	mask &= ~SIG_UNBLOCKABLE;
+	if (mask == t->blocked)
+		return;
+	sh = lock_sighand(t->signal, &flags);
+	if (signal_pending(t) && t->signal->nr_threads > 1)
+		retarget_pending(t->signal, t, mask & ~t->blocked);
+	t->blocked = mask;
+	recalc_sigpending();
+	unlock_sighand(sh, flags);
+}
+
+int set_user_sigmask(const sigset_t __user *umask, size_t size)
+{
+	sigset_t mask;
+
+	if (!umask)
+		return 0;
+	if (size != sizeof(mask))
+		return -EINVAL;
+	if (get_user(mask, umask))
+		return -EFAULT;
+	current->saved_sigmask = current->blocked;
+	task_set_work(current, WORK_RESTORE_SIGMASK);
+	set_blocked(mask);
+	return 0;
+}
+
+static void restore_saved_sigmask(void)
+{
+	if (!(current->work & WORK_RESTORE_SIGMASK))
+		return;
+	task_clear_work(current, WORK_RESTORE_SIGMASK);
+	set_blocked(current->saved_sigmask);
+}
+
+void restore_saved_sigmask_unless(bool interrupted)
+{
+	if (!interrupted)
+		restore_saved_sigmask();
+}
+
+void flush_signal_handlers(struct task *t)
+{
+	struct sighand *sh;
+	u64 flags;
+
+	sh = lock_sighand(t->signal, &flags);
+	for (int i = 0; i < NSIG; i++) {
+		struct sigaction *a = &sh->action[i];
+
+		if (a->sa_handler != SIG_IGN)
+			a->sa_handler = SIG_DFL;
+		a->sa_flags = 0;
+		a->sa_restorer = 0;
+		a->sa_mask = 0;
+	}
+	unlock_sighand(sh, flags);
+}
+
+/* ---- taking ---- */
+
+/* Takes @sig out of one pending set. */
+static void collect(struct list_head *pending, sigset_t *mask, int sig, siginfo_t *info)
+{
+	struct sigqueue *q, *first = NULL;
+
+	list_for_each_entry(q, pending, list) {
+		if (q->info.si_signo != sig)
+			continue;
+		if (first)
+			goto more; /* a second one is queued: the flag stays */
+		first = q;
+	}
+	*mask &= ~sigmask(sig);
+more:
+	if (!first) {
+		*info = (siginfo_t){.si_signo = sig, .si_code = SI_USER};
+		return;
+	}
+	*info = first->info;
+	list_del(&first->list);
+	sigqueue_free(first);
+}
+
+static int next_signal(sigset_t set)
+{
+	if (set & SIG_SYNCHRONOUS)
+		set &= SIG_SYNCHRONOUS;
+	return set ? __builtin_ctzll(set) + 1 : 0;
+}
+
+int dequeue_signal(sigset_t blocked, siginfo_t *info)
+{
+	struct task *t = current;
+	struct signal_struct *g = t->signal;
+	int sig = next_signal(t->pending_mask & ~blocked);
+
+	if (sig) {
+		collect(&t->pending, &t->pending_mask, sig, info);
+	} else {
+		sig = next_signal(g->pending_mask & ~blocked);
+		if (sig)
+			collect(&g->pending, &g->pending_mask, sig, info);
+		if (sig == SIGALRM)
+			rearm_real_timer(g);
+	}
+	recalc_sigpending();
+	return sig;
+}
+
+/* ---- stopping ---- */
+
+void notify_parent_cldstop(struct signal_struct *g, int why, int status)
+{
+	siginfo_t info = {.si_signo = SIGCHLD, .si_code = why};
+	struct signal_struct *parent;
+	struct sighand *sh;
+	struct sigaction *act;
+	u64 flags, pflags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	parent = g->parent;
+	if (parent) {
+		info.si_pid = g->pid;
+		info.si_uid = g->uid;
+		info.si_status = status;
+		sh = lock_sighand(parent, &pflags);
+		act = &sh->action[SIGCHLD - 1];
+		if (act->sa_handler != SIG_IGN && !(act->sa_flags & SA_NOCLDSTOP))
+			send_signal_locked(sh, parent, NULL, SIGCHLD, &info, false);
+		unlock_sighand(sh, pflags);
+		wake_up_all(&parent->wait_chldexit);
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
+/* All threads are to stop. Handlers locked. */
+static void start_group_stop(struct signal_struct *g, int sig)
+{
+	struct task *t;
+
+	g->stop_signal = sig;
+	g->stop_reported = false;
+	g->continued = false;
+	g->nr_stopping = 0;
+	list_for_each_entry(t, &g->threads, thread_link) {
+		if (t->exiting)
+			continue;
+		t->stop_pending = true;
+		g->nr_stopping++;
+		if (t != current)
+			signal_wake_up(t, false);
+	}
+}
+
+/* current follows a stop. Handlers locked by the caller; unlocks them. */
+static void join_group_stop(struct signal_struct *g, struct sighand *sh, u64 flags)
+{
+	struct task *t = current;
+	int sig = g->stop_signal;
+	bool last;
+
+	t->stop_pending = false;
+	last = --g->nr_stopping == 0;
+	unlock_sighand(sh, flags);
+	if (last)
+		notify_parent_cldstop(g, CLD_STOPPED, sig);
+	/* stop_pending once more: continued and stopped again before it ran. */
+	__wait_event(&g->stop_wq, !READ_ONCE(g->stop_signal) || READ_ONCE(t->stop_pending),
+		     TASK_STOPPED | TASK_WAKEKILL, 0, NO_DEADLINE, , );
+}
+
+/*
+ * The default action of a stop signal. Those of the terminal have no effect on an orphaned process
+ * group, and that question needs tasklist_lock, which comes before ours: a SIGCONT that slips into
+ * the gap cancels the stop, and cont_seq tells.
+ */
+static void do_stop_signal(struct signal_struct *g, int sig, unsigned seq)
+{
+	struct sighand *sh;
+	bool orphaned = false;
+	u64 flags;
+
+	if (sig != SIGSTOP) {
+		spin_lock_irqsave(&tasklist_lock, flags);
+		orphaned = pgrp_is_orphaned(g->pgrp, NULL);
+		spin_unlock_irqrestore(&tasklist_lock, flags);
+	}
+	sh = lock_sighand(g, &flags);
+	if (!orphaned && g->cont_seq == seq && !g->group_exit && !g->group_exec)
+		start_group_stop(g, sig);
+	unlock_sighand(sh, flags);
+}
+
+/* ---- ending ---- */
+
+void do_group_exit(int code)
+{
+	struct signal_struct *g = current->signal;
+	struct sighand *sh;
+	u64 flags;
+
+	sh = lock_sighand(g, &flags);
+	if (g->group_exit) {
+		code = g->group_exit_code;
+	} else if (g->group_exec && g->group_exec != current) {
+		code = 0; /* the process goes on, in the thread that calls execve */
+	} else {
+		g->group_exit = true;
+		g->group_exit_code = code;
+		zap_other_threads(g);
+	}
+	unlock_sighand(sh, flags);
+	do_exit(code);
+}
+
+bool exit_signals(void)
+{
+	struct task *t = current;
+	struct signal_struct *g = t->signal;
+	struct sighand *sh;
+	int stopped = 0;
+	bool last;
+	u64 flags;
+
+	sh = lock_sighand(g, &flags);
+	t->exiting = true;
+	last = --g->nr_live == 0;
+	if (last)
+		g->real_interval = 0; /* the alarm clock does not start again */
+	if (t->stop_pending) {
+		t->stop_pending = false;
+		if (--g->nr_stopping == 0)
+			stopped = g->stop_signal; /* it was the last that the stop waited for */
+	}
+	if (g->nr_threads > 1)
+		retarget_pending(g, t, ~t->blocked);
+	unlock_sighand(sh, flags);
+	if (stopped)
+		notify_parent_cldstop(g, CLD_STOPPED, stopped);
+	return last;
+}
+
+/* ---- delivery ---- */
+
+/*
+ * The next signal with a handler, into @ks; false when none is left. Default actions are carried
+ * out on the way, so it may not return at all.
+ */
+static bool get_signal(struct ksignal *ks)
+{
+	struct task *t = current;
+	struct signal_struct *g = t->signal;
+	struct sigaction *act;
+	struct sighand *sh;
+	unsigned seq;
+	u64 flags;
+
+	for (;;) {
+		sh = lock_sighand(g, &flags);
+		if (g->notify_continued) {
+			g->notify_continued = false;
+			unlock_sighand(sh, flags);
+			notify_parent_cldstop(g, CLD_CONTINUED, SIGCONT);
+			continue;
+		}
+		if (g->group_exit || (g->group_exec && g->group_exec != t)) {
+			unlock_sighand(sh, flags);
+			do_group_exit(SIGKILL);
+		}
+		if (t->stop_pending) {
+			join_group_stop(g, sh, flags);
+			continue;
+		}
+		seq = g->cont_seq;
+		ks->sig = dequeue_signal(t->blocked, &ks->info);
+		if (!ks->sig) {
+			unlock_sighand(sh, flags);
+			return false;
+		}
+		act = &sh->action[ks->sig - 1];
+		ks->act = *act;
+		if (act->sa_handler > SIG_IGN && (act->sa_flags & SA_RESETHAND))
+			act->sa_handler = SIG_DFL;
+		unlock_sighand(sh, flags);
+
+		if (ks->act.sa_handler > SIG_IGN)
+			return true;
+		if (ks->act.sa_handler == SIG_IGN || (sigmask(ks->sig) & SIG_KERNEL_IGNORE))
+			continue;
+		if (is_init(g))
+			continue; /* process 1 takes only what it has asked for */
+		if (sigmask(ks->sig) & SIG_KERNEL_STOP)
+			do_stop_signal(g, ks->sig, seq);
+		else
+			do_group_exit(ks->sig);
+	}
+}
+
+/* Does the user's system call go on after a signal? @act NULL: no handler ran. */
+static void restart_syscall(struct pt_regs *regs, const struct sigaction *act)
+{
+	if ((int)regs->orig_rax == -1)
+		return; /* a trap or an interrupt */
+	switch (-(s64)regs->rax) {
+	case ERESTARTSYS:
+		if (!act || (act->sa_flags & SA_RESTART))
+			break;
+		regs->rax = (u64)-EINTR;
+		return;
+	case ERESTARTNOHAND:
+	case ERESTART_RESTARTBLOCK:
+		if (!act)
+			break;
+		regs->rax = (u64)-EINTR;
+		return;
+	case ERESTARTNOINTR:
+		break;
+	default:
+		return;
+	}
+	regs->rax =
+		(s64)regs->rax == -ERESTART_RESTARTBLOCK ? __NR_restart_syscall : regs->orig_rax;
+	regs->rip -= 2; /* the length of "syscall" */
+}
+
+static void handle_signal(struct ksignal *ks, struct pt_regs *regs)
+{
+	struct task *t = current;
+	sigset_t oldset = t->work & WORK_RESTORE_SIGMASK ? t->saved_sigmask : t->blocked;
+	sigset_t newset = t->blocked | ks->act.sa_mask;
+
+	restart_syscall(regs, &ks->act);
+	if (setup_rt_frame(ks, oldset, regs)) {
+		force_sigsegv(ks->sig);
+		return;
+	}
+	/* The frame holds the mask to go back to. */
+	task_clear_work(t, WORK_RESTORE_SIGMASK);
+	if (!(ks->act.sa_flags & SA_NODEFER))
+		newset |= sigmask(ks->sig);
+	set_blocked(newset);
+}
+
+static void do_signal(struct pt_regs *regs)
+{
+	struct ksignal ks;
+
+	if (get_signal(&ks)) {
+		handle_signal(&ks, regs);
+		return;
+	}
+	restart_syscall(regs, NULL);
+	restore_saved_sigmask();
+}
+
+/*
+ * Each reason may produce another one, so it looks again until none is left; with interrupts off
+ * nothing new can come after the last look.
+ */
+void exit_to_user_work(struct pt_regs *regs)
+{
+	struct task *t = current;
+	u32 work;
+
+	while ((work = READ_ONCE(t->work))) {
+		if (work & ~WORK_FPU)
+			local_irq_enable();
+		if (work & WORK_RESCHED)
+			schedule();
+		if (work & WORK_CHILD_SETTID) {
+			task_clear_work(t, WORK_CHILD_SETTID);
+			/* clone(2) has no way to report a bad address here. */
+			(void)put_user(t->pid, (pid_t __user *)t->set_child_tid);
+		}
+		if (work & WORK_SIGPENDING)
+			do_signal(regs);
+		else if (work & WORK_RESTORE_SIGMASK)
+			restore_saved_sigmask();
+		local_irq_disable();
+		/* Last: the registers are live from here to user mode. */
+		if (t->work == WORK_FPU)
+			fpu_restore_for_user();
+	}
+}
+
+static __init int signal_init(void)
+{
+	sigqueue_cache = kmem_cache_create("sigqueue", sizeof(struct sigqueue), 0);
+	return 0;
+}
+core_initcall(signal_init);

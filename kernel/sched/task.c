@@ -1,0 +1,213 @@
+/*
+ * Tasks: their making, their names, their end.
+ *
+ * A task is referred to by the scheduler while it can run (one reference, dropped by the switch
+ * away from a dead task), by the pid table while it can be found (one reference, from
+ * task_publish() to task_unpublish()), and by whoever looks it up (find_get_task()).
+ *
+ * Process ids count up to PID_MAX and start again. A number is used again only after four million
+ * others, which is what keeps a stale pid from hitting a new process.
+ *
+ * LOCKING: tasklist_lock (interrupts off, any context) guards the pid table, the list of all tasks
+ * and the family tree. Finding a task is O(1).
+ */
+#include "kernel/sched/task.h"
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/fpu.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/printk.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/vmalloc.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time/ktime.h"
+
+#define PID_MAX	      (1 << 22)
+#define PID_HASH_BITS 12
+
+/* What the boot CPU runs on until it has nothing to do; then it is that CPU's idle task. */
+static struct task boot_task = {
+	.state = TASK_RUNNING,
+	.refs = REFCOUNT_INIT(1),
+	.comm = "idle/0",
+	.cpus_allowed = 1,
+	.on_cpu = true,
+};
+
+DEFINE_PER_CPU(struct task *, current_task) = &boot_task;
+
+DEFINE_SPINLOCK(tasklist_lock);
+LIST_HEAD(all_tasks);
+struct task *init_task;
+struct task_ops *task_ops;
+
+static struct list_head pid_hash[1 << PID_HASH_BITS];
+static atomic_t last_pid = ATOMIC_INIT(0);
+static struct kmem_cache *task_cache;
+
+void ret_from_fork(void);
+
+/* The frame that __switch_to() pops when a task runs for the first time. */
+struct first_frame {
+	u64 r15, r14, r13, r12, rbx, rbp;
+	u64 rip;
+};
+
+static struct list_head *pid_bucket(pid_t pid)
+{
+	return &pid_hash[pid & ((1 << PID_HASH_BITS) - 1)];
+}
+
+void sched_init(void)
+{
+	for (int i = 0; i < 1 << PID_HASH_BITS; i++)
+		INIT_LIST_HEAD(&pid_hash[i]);
+	task_cache = kmem_cache_create("task", sizeof(struct task), 0);
+	sched_init_cpu(&boot_task);
+}
+
+static pid_t alloc_pid(void)
+{
+	pid_t pid;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	do
+		pid = atomic_inc_return(&last_pid) & (PID_MAX - 1);
+	while (!pid || find_task_locked(pid));
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return pid;
+}
+
+struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
+{
+	struct task *t = kmem_cache_alloc(task_cache, GFP_KERNEL | __GFP_ZERO);
+	struct first_frame *frame;
+	void *stack;
+
+	if (!t)
+		return NULL;
+	stack = kstack_alloc();
+	if (!stack) {
+		kmem_cache_free(task_cache, t);
+		return NULL;
+	}
+	t->kstack_top = (u64)stack + KSTACK_SIZE;
+	frame = (struct first_frame *)task_pt_regs(t) - 1;
+	memset(frame, 0, sizeof(*frame));
+	frame->rip = (u64)ret_from_fork;
+	t->rsp = (u64)frame;
+
+	t->state = TASK_NEW;
+	t->cpu = smp_processor_id();
+	t->cpus_allowed = ~0ull;
+	t->kthread_fn = fn;
+	t->kthread_arg = arg;
+	t->pid = t->tgid = alloc_pid();
+	t->start_time = ktime_get();
+	refcount_set(&t->refs, 1);
+	spin_lock_init(&t->pi_lock);
+	INIT_LIST_HEAD(&t->run_link);
+	INIT_LIST_HEAD(&t->pid_link);
+	INIT_LIST_HEAD(&t->thread_link);
+	INIT_LIST_HEAD(&t->all_link);
+	INIT_LIST_HEAD(&t->pending);
+	strscpy(t->comm, comm, sizeof(t->comm));
+	return t;
+}
+
+void task_publish(struct task *t)
+{
+	u64 flags;
+
+	task_get(t);
+	spin_lock_irqsave(&tasklist_lock, flags);
+	list_add(&t->pid_link, pid_bucket(t->pid));
+	list_add_tail(&t->all_link, &all_tasks);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
+void task_unpublish(struct task *t)
+{
+	list_del_init(&t->pid_link);
+	list_del_init(&t->all_link);
+	task_put(t);
+}
+
+void task_put(struct task *t)
+{
+	if (!refcount_dec_and_test(&t->refs))
+		return;
+	BUG_ON(t->on_cpu || !list_empty(&t->pid_link));
+	if (t->fpu)
+		fpu_free(t->fpu);
+	kstack_free((void *)(t->kstack_top - KSTACK_SIZE));
+	kmem_cache_free(task_cache, t);
+}
+
+struct task *find_task_locked(pid_t pid)
+{
+	struct task *t;
+
+	list_for_each_entry(t, pid_bucket(pid), pid_link)
+		if (t->pid == pid)
+			return t;
+	return NULL;
+}
+
+struct task *find_get_task(pid_t pid)
+{
+	struct task *t;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	t = find_task_locked(pid);
+	if (t)
+		task_get(t);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return t;
+}
+
+struct task *kthread_run(int (*fn)(void *), void *arg, int cpu, const char *fmt, ...)
+{
+	char name[TASK_COMM_LEN];
+	struct task *t;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	t = task_alloc(name, fn, arg);
+	if (!t)
+		return NULL;
+	if (cpu >= 0) {
+		t->cpus_allowed = BIT(cpu);
+		t->cpu = cpu;
+	}
+	task_publish(t);
+	wake_up_new_task(t);
+	return t;
+}
+
+/*
+ * A new process has no function and goes straight to user mode. A kernel thread runs its function
+ * and ends, unless the function has made it a process by giving it an address space.
+ */
+void kthread_return(void)
+{
+	struct task *t = current;
+
+	if (!t->kthread_fn)
+		return;
+	t->kthread_fn(t->kthread_arg);
+	if (!t->mm)
+		do_exit(0);
+}
+
+void register_task_ops(struct task_ops *ops)
+{
+	ops->next = task_ops;
+	task_ops = ops;
+}

@@ -1,0 +1,49 @@
+/* Clocks. All kernel times are u64 nanoseconds. */
+#pragma once
+
+#include "kernel/lib/types.h"
+
+/* Calibrates the TSC; takes 10 ms. The wall clock starts at 1970 until drivers/rtc.c sets it. */
+void time_init(void);
+
+/* CLOCK_MONOTONIC: nanoseconds since boot, never goes back. Any context, about ten instructions. */
+u64 ktime_get(void);
+/* CLOCK_REALTIME: nanoseconds since 1970. */
+u64 ktime_get_real(void);
+/* Sets CLOCK_REALTIME to @ns since 1970. */
+void ktime_set_real(u64 ns);
+
+extern u64 tsc_khz;
+
+struct timespec {
+	s64 tv_sec, tv_nsec;
+};
+struct timeval {
+	s64 tv_sec, tv_usec;
+};
+
+static inline bool timespec_valid(const struct timespec *t)
+{
+	return t->tv_sec >= 0 && (u64)t->tv_nsec < NSEC_PER_SEC;
+}
+
+/* Saturates far in the future instead of overflowing. */
+static inline u64 timespec_to_ns(const struct timespec *t)
+{
+	if ((u64)t->tv_sec >= (1ull << 62) / NSEC_PER_SEC)
+		return 1ull << 62;
+	return (u64)t->tv_sec * NSEC_PER_SEC + (u64)t->tv_nsec;
+}
+
+static inline struct timespec ns_to_timespec(u64 ns)
+{
+	return (struct timespec){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC)};
+}
+
+/* ktime_get() + @rel_ns without wrapping past NO_DEADLINE. */
+static inline u64 deadline_after(u64 rel_ns)
+{
+	u64 now = ktime_get();
+
+	return now + rel_ns < now || now + rel_ns == ~0ull ? ~0ull - 1 : now + rel_ns;
+}

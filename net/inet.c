@@ -1,0 +1,381 @@
+/*
+ * The family AF_INET: which socket(2) arguments mean which protocol, the checks of addresses that
+ * TCP and UDP share, the options of level SOL_IP, and the questions that ifconfig asks.
+ *
+ * LOCKING: addresses of interfaces belong to net_lock. The rest is arguments and copies.
+ */
+
+#include "kernel/lib/init.h"
+#include "kernel/lib/seq.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/sched/signal.h"
+#include "net/inet.h"
+#include "net/net.h"
+
+#include "lwip/err.h"
+#include "lwip/ip_addr.h"
+#include "lwip/netif.h"
+
+#define FIRST_FREE_PORT 1024 /* below, only root may bind: ip(7) */
+
+/* ---- creation ---- */
+
+static struct sock *inet_create(int type, int protocol)
+{
+	if (protocol < 0 || protocol >= IPPROTO_MAX)
+		return ERR_PTR(-EINVAL);
+	switch (type) {
+	case SOCK_STREAM:
+		if (protocol != IPPROTO_IP && protocol != IPPROTO_TCP)
+			return ERR_PTR(-EPROTONOSUPPORT);
+		return tcp_sock_create();
+	case SOCK_DGRAM:
+		if (protocol != IPPROTO_IP && protocol != IPPROTO_UDP)
+			return ERR_PTR(-EPROTONOSUPPORT);
+		return udp_sock_create();
+	default:
+		return ERR_PTR(-ESOCKTNOSUPPORT);
+	}
+}
+
+static const struct net_proto_family inet_family = {AF_INET, inet_create};
+
+static int __init inet_init(void)
+{
+	sock_register(&inet_family);
+	return 0;
+}
+core_initcall(inet_init);
+
+void inet_init_sock(struct sock *sk, int type, int protocol)
+{
+	sk->family = AF_INET;
+	sk->type = (u8)type;
+	sk->protocol = (u8)protocol;
+	inet_sk(sk)->ttl = IP_DEFAULT_TTL;
+}
+
+int inet_errno(int err)
+{
+	static const u8 table[] = {
+		[-ERR_MEM] = ENOBUFS,	      [-ERR_BUF] = ENOBUFS,	 [-ERR_TIMEOUT] = ETIMEDOUT,
+		[-ERR_RTE] = ENETUNREACH,     [-ERR_VAL] = EINVAL,	 [-ERR_WOULDBLOCK] = EAGAIN,
+		[-ERR_USE] = EADDRINUSE,      [-ERR_ALREADY] = EALREADY, [-ERR_ISCONN] = EISCONN,
+		[-ERR_CONN] = ENOTCONN,	      [-ERR_IF] = ENETDOWN,	 [-ERR_ABRT] = ECONNABORTED,
+		[-ERR_INPROGRESS] = EALREADY, [-ERR_RST] = ECONNRESET,	 [-ERR_CLSD] = ENOTCONN,
+		[-ERR_ARG] = EINVAL,
+	};
+
+	return -err >= (int)ARRAY_SIZE(table) ? -EIO : -table[-err];
+}
+
+/* ---- addresses ---- */
+
+int inet_bind_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+
+	if (len < (int)sizeof(*in))
+		return -EINVAL;
+	/* AF_UNSPEC with no address was accepted once and still is, bind(2) of Linux. */
+	if (in->sin_family != AF_INET && !(in->sin_family == AF_UNSPEC && !in->sin_addr))
+		return -EAFNOSUPPORT;
+	*ip = in->sin_addr;
+	*port = lwip_ntohs(in->sin_port);
+	if (*port && *port < FIRST_FREE_PORT && current->signal->euid != 0)
+		return -EACCES;
+	return 0;
+}
+
+int inet_check_local(u32 ip)
+{
+	struct netif *netif;
+	ip4_addr_t a = {ip};
+
+	/* All of 127.0.0.0/8 is this host. */
+	if (ip == INADDR_ANY || ip4_addr_isloopback(&a) || ip4_addr_ismulticast(&a))
+		return 0;
+	NETIF_FOREACH(netif)
+	if (netif_ip4_addr(netif)->addr == ip || ip4_addr_isbroadcast(&a, netif))
+		return 0;
+	return -EADDRNOTAVAIL;
+}
+
+int inet_dest_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+
+	if (len < (int)sizeof(*in))
+		return -EINVAL;
+	if (in->sin_family != AF_INET)
+		return -EAFNOSUPPORT;
+	*ip = in->sin_addr ? in->sin_addr : lwip_htonl(INADDR_LOOPBACK);
+	*port = lwip_ntohs(in->sin_port);
+	return 0;
+}
+
+void inet_fill_name(struct sockaddr_storage *addr, u32 ip, u16 port)
+{
+	*(struct sockaddr_in *)addr = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = lwip_htons(port),
+		.sin_addr = ip,
+	};
+}
+
+int inet_getname(struct sock *sk, struct sockaddr_storage *addr, int peer)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	u8 state = READ_ONCE(sk->state);
+
+	if (!peer) {
+		inet_fill_name(addr, READ_ONCE(inet->laddr), READ_ONCE(inet->lport));
+		return sizeof(struct sockaddr_in);
+	}
+	if (!READ_ONCE(inet->rport) || (peer == 1 && (state == TCP_CLOSE || state == TCP_SYN_SENT)))
+		return -ENOTCONN;
+	inet_fill_name(addr, READ_ONCE(inet->raddr), READ_ONCE(inet->rport));
+	return sizeof(struct sockaddr_in);
+}
+
+/* ---- SOL_IP ---- */
+
+int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	u8 byte;
+	int v = 0;
+
+	if (level != SOL_IP || (name != IP_TTL && name != IP_TOS))
+		return -ENOPROTOOPT;
+	/* An int or a single byte, ip(7). */
+	if (len >= (int)sizeof(v)) {
+		if (copy_from_user(&v, val, sizeof(v)))
+			return -EFAULT;
+	} else if (len >= 1) {
+		if (copy_from_user(&byte, val, 1))
+			return -EFAULT;
+		v = byte;
+	}
+	if (name == IP_TTL) {
+		if (v == -1)
+			v = IP_DEFAULT_TTL;
+		if (len < 1 || v < 1 || v > 255)
+			return -EINVAL;
+		WRITE_ONCE(inet->ttl, (u8)v);
+	} else {
+		WRITE_ONCE(inet->tos, (u8)v);
+	}
+	sk->ops->apply(sk);
+	return 0;
+}
+
+int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len)
+{
+	int v;
+
+	if (level != SOL_IP)
+		return -ENOPROTOOPT;
+	switch (name) {
+	case IP_TTL:
+		v = READ_ONCE(inet_sk(sk)->ttl);
+		break;
+	case IP_TOS:
+		v = READ_ONCE(inet_sk(sk)->tos);
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return sockopt_put(&v, sizeof(v), val, len);
+}
+
+/* ---- interfaces, netdevice(7) ---- */
+
+static void fill_in(struct ifreq *r, u32 addr)
+{
+	r->ifr_in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = addr};
+}
+
+static bool is_loopback(const struct netif *n)
+{
+	return ip4_addr_isloopback(netif_ip4_addr(n));
+}
+
+static short netif_ifflags(const struct netif *n)
+{
+	short f = is_loopback(n) ? IFF_LOOPBACK : IFF_BROADCAST | IFF_MULTICAST;
+
+	if (netif_is_up(n))
+		f |= IFF_UP;
+	if (netif_is_link_up(n))
+		f |= IFF_RUNNING;
+	return f;
+}
+
+/* Answers one question about an interface. net_lock held. */
+static int netif_answer(struct net_device *dev, unsigned cmd, struct ifreq *r)
+{
+	struct netif *n = dev->netif;
+	u32 ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr;
+
+	memset(r->ifr_data, 0, sizeof(r->ifr_data));
+	switch (cmd) {
+	case SIOCGIFFLAGS:
+		r->ifr_flags = netif_ifflags(n);
+		return 0;
+	case SIOCGIFADDR:
+	case SIOCGIFDSTADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+		if (!ip)
+			return -EADDRNOTAVAIL;
+		if (cmd == SIOCGIFNETMASK)
+			fill_in(r, mask);
+		else if (cmd == SIOCGIFBRDADDR)
+			fill_in(r, is_loopback(n) ? 0 : ip | ~mask);
+		else
+			fill_in(r, ip);
+		return 0;
+	case SIOCGIFHWADDR:
+		r->ifr_addr.sa_family = is_loopback(n) ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+		memcpy(r->ifr_addr.sa_data, dev->mac, sizeof(dev->mac));
+		return 0;
+	case SIOCGIFMTU:
+		r->ifr_ivalue = (int)dev->mtu;
+		return 0;
+	case SIOCGIFINDEX:
+		r->ifr_ivalue = netif_get_index(n);
+		return 0;
+	case SIOCGIFTXQLEN:
+		r->ifr_ivalue = is_loopback(n) ? 1000 : 256;
+		return 0;
+	default: /* SIOCGIFMETRIC, SIOCGIFMAP: all zeros */
+		return 0;
+	}
+}
+
+static struct net_device *find_device(const char *name)
+{
+	struct net_device *dev;
+
+	list_for_each_entry(dev, &net_devices, link)
+		if (!strcmp(dev->name, name))
+			return dev;
+	return NULL;
+}
+
+static long ifreq_ioctl(unsigned cmd, struct ifreq __user *ur)
+{
+	struct net_device *dev;
+	struct ifreq r;
+	int err = -ENODEV;
+
+	if (copy_from_user(&r, ur, sizeof(r)))
+		return -EFAULT;
+	r.ifr_name[IFNAMSIZ - 1] = '\0';
+	lock_net();
+	dev = find_device(r.ifr_name);
+	if (dev)
+		err = netif_answer(dev, cmd, &r);
+	unlock_net();
+	if (err)
+		return err;
+	return copy_to_user(ur, &r, sizeof(r)) ? -EFAULT : 0;
+}
+
+/* The interfaces that have an address; with no buffer, only how many bytes that takes. */
+static long ifconf_ioctl(struct ifconf __user *uc)
+{
+	struct ifreq rows[8];
+	struct net_device *dev;
+	struct ifconf c;
+	int n = 0, bytes;
+
+	if (copy_from_user(&c, uc, sizeof(c)))
+		return -EFAULT;
+	memset(rows, 0, sizeof(rows));
+	lock_net();
+	list_for_each_entry(dev, &net_devices, link) {
+		if (n == (int)ARRAY_SIZE(rows) || !netif_ip4_addr(dev->netif)->addr)
+			continue;
+		strscpy(rows[n].ifr_name, dev->name, IFNAMSIZ);
+		fill_in(&rows[n++], netif_ip4_addr(dev->netif)->addr);
+	}
+	unlock_net();
+	bytes = n * (int)sizeof(rows[0]);
+	if (c.ifc_buf) {
+		bytes = min(bytes, max(c.ifc_len, 0) / (int)sizeof(rows[0]) * (int)sizeof(rows[0]));
+		if (copy_to_user(c.ifc_buf, rows, (size_t)bytes))
+			return -EFAULT;
+	}
+	return put_user(bytes, &uc->ifc_len);
+}
+
+long inet_ioctl(unsigned cmd, void __user *arg)
+{
+	switch (cmd) {
+	case SIOCGIFCONF:
+		return ifconf_ioctl(arg);
+	case SIOCGIFFLAGS:
+	case SIOCGIFADDR:
+	case SIOCGIFDSTADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFINDEX:
+	case SIOCGIFTXQLEN:
+	case SIOCGIFMAP:
+		return ifreq_ioctl(cmd, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* ---- /proc/net ---- */
+
+/* The columns of Linux, proc(5). Timers, user and timeouts are shown as 0. */
+void inet_show_head(struct seq *s)
+{
+	seq_printf(s, "%-149s\n",
+		   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   "
+		   "uid  timeout inode");
+}
+
+static void show_row(struct seq *s, unsigned nr, const struct inet_row *r)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line),
+		 "%4u: %08X:%04X %08X:%04X %02X %08X:%08X 00:00000000 %08X %5u %8d %lu 1 %016x 0",
+		 nr, r->laddr, r->lport, r->raddr, r->rport, r->state, r->tx, r->rx, r->retransmits,
+		 0u, 0, r->ino, 0u);
+	seq_printf(s, "%-149s\n", line);
+}
+
+#define ROWS	   32 /* copied in one hold of net_lock */
+#define ROOM	   16 /* left for the next slot; a longer chain is cut short */
+#define SLOTS_STEP 256 /* looked at in one hold, when most are empty */
+
+/* However many connections there are, net_lock is never held for long; the price is that those
+ * that come and go meanwhile may be missed. */
+unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collect_fn collect)
+{
+	struct inet_row rows[ROWS];
+	unsigned i = 0, n, end;
+
+	while (i < slots) {
+		end = min(i + SLOTS_STEP, slots);
+		n = 0;
+		lock_net();
+		for (; i < end && n <= ROWS - ROOM; i++)
+			n += collect(i, rows + n, ROWS - n);
+		unlock_net();
+		for (unsigned k = 0; k < n; k++)
+			show_row(s, nr++, &rows[k]);
+		cond_resched();
+	}
+	return nr;
+}

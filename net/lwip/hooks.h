@@ -1,0 +1,22 @@
+/* What the patched lwIP asks of the kernel. Included by lwIP's sources (LWIP_HOOK_FILENAME). */
+#pragma once
+
+#include "kernel/lib/types.h"
+
+/* checksum.c: an initial sequence number that an outsider cannot guess, RFC 6528. */
+u32 net_tcp_isn(u32 laddr, u16 lport, u32 raddr, u16 rport);
+#define LWIP_HOOK_TCP_ISN(lip, lport, rip, rport) \
+	net_tcp_isn((lip)->addr, (lport), (rip)->addr, (rport))
+
+/* timers.c: that protocol has something to time from now on. net_lock held, any number of times. */
+void net_timer_kick_tcp(void);
+void net_timer_kick_arp(void);
+void net_timer_kick_reass(void);
+
+/* Coarse TCP ticks (TCP_SLOW_INTERVAL) since boot; wraps as a u32 does. */
+u32 net_tcp_ticks(void);
+
+/* memp.c: a zeroed table for the life of the kernel, one slot for every @pages_per_slot pages of
+ * memory, a power of two between @min and @max. */
+void *net_hash_table(size_t slot_size, unsigned pages_per_slot, unsigned min, unsigned max,
+		     unsigned *slots);

@@ -1,0 +1,403 @@
+/*
+ * Network devices, as the stack sees them: a driver registers a struct net_device and from then on
+ * exchanges frames with lwIP through four functions.
+ *
+ *	driver  → netif_receive(dev, p)      a frame has come in; lwIP takes it from ethernet_input() on
+ *	driver  → netif_carrier(dev, up)     the cable
+ *	lwIP    → dev->xmit(dev, p)          a frame goes out
+ *	timers  → dev->reclaim(dev)          give back what is out
+ *
+ * IP is started here, too: by DHCP, or as the command line says:
+ *
+ *	ip=10.0.2.15/24,gw=10.0.2.2          short
+ *	ip=10.0.2.15::10.0.2.2:255.255.255.0 as Linux writes it (Documentation/admin-guide/nfs/nfsroot.rst)
+ *	ip=dhcp, ip=off
+ *
+ * The loopback device "lo" is a queue: a packet to ourselves is copied into it and comes out in
+ * NET_RX_SOFTIRQ, so that a write to a local socket never runs the receiver's side inside the
+ * sender's. The copy is needed because TCP keeps its segments for retransmission while the receiver
+ * rewrites their headers. lo computes no checksums.
+ *
+ * LOCKING: net_lock guards lwIP and everything of a device that is not set once. The list of devices
+ * only grows, at boot, and is read without a lock.
+ */
+#include "kernel/abi/errno.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/seq.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/slab.h"
+#include "lwip/dhcp.h"
+#include "lwip/etharp.h"
+#include "lwip/init.h"
+#include "lwip/netif.h"
+#include "net/net.h"
+#include "net/netdev.h"
+#include "netif/ethernet.h"
+
+#define LO_QUEUE_LEN 8192 /* packets; TCP would rather wait than lose one */
+
+DEFINE_SPINLOCK(net_lock);
+LIST_HEAD(net_devices);
+
+/* ---- frames ---- */
+
+void netif_receive(struct net_device *dev, struct pbuf *p)
+{
+	dev->stats.rx_packets++;
+	dev->stats.rx_bytes += p->tot_len;
+	if (p->len && (*(u8 *)p->payload & 1))
+		dev->stats.rx_multicast++;
+	ethernet_input(p, dev->netif);
+}
+
+void netif_carrier(struct net_device *dev, bool up)
+{
+	if (dev->carrier == up)
+		return;
+	dev->carrier = up;
+	printk("%s: link %s\n", dev->name, up ? "up" : "down");
+	if (up)
+		netif_set_link_up(dev->netif);
+	else
+		netif_set_link_down(dev->netif);
+	net_timer_kick_dhcp();
+}
+
+void netdev_reclaim(void)
+{
+	struct net_device *dev;
+
+	list_for_each_entry(dev, &net_devices, link)
+		if (dev->reclaim)
+			dev->reclaim(dev);
+}
+
+/* ---- loopback ---- */
+
+static struct net_device lo = {.name = "lo", .mtu = 65536, .carrier = true};
+static struct netif lo_netif;
+static struct {
+	struct pbuf *head, *tail; /* [net_lock] single pbufs, linked by next */
+	unsigned len; /* [net_lock] */
+	struct napi_struct napi;
+} lo_queue;
+
+/* lwIP's netif->output: an IP packet to an address of ours. */
+static err_t lo_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *dest)
+{
+	struct pbuf *q = NULL;
+
+	if (lo_queue.len < LO_QUEUE_LEN)
+		q = pbuf_alloc(PBUF_LINK, p->tot_len, PBUF_RAM);
+	if (!q) {
+		lo.stats.tx_dropped++;
+		return ERR_MEM;
+	}
+	pbuf_copy_partial(p, q->payload, p->tot_len, 0);
+	lo.stats.tx_packets++;
+	lo.stats.tx_bytes += p->tot_len;
+	if (lo_queue.head)
+		lo_queue.tail->next = q;
+	else
+		lo_queue.head = q;
+	lo_queue.tail = q;
+	lo_queue.len++;
+	napi_schedule(&lo_queue.napi);
+	return ERR_OK;
+}
+
+static int lo_poll(struct napi_struct *n, int budget)
+{
+	struct pbuf *p;
+	int done;
+
+	for (done = 0; done < budget && (p = lo_queue.head); done++) {
+		lo_queue.head = p->next;
+		lo_queue.len--;
+		p->next = NULL;
+		p->if_idx = netif_get_index(&lo_netif);
+		lo.stats.rx_packets++;
+		lo.stats.rx_bytes += p->tot_len;
+		ip4_input(p, &lo_netif);
+	}
+	if (done < budget)
+		napi_complete(n);
+	return done;
+}
+
+static err_t lo_netif_init(struct netif *netif)
+{
+	netif->name[0] = 'l';
+	netif->name[1] = 'o';
+	netif->mtu = 65535;
+	netif->output = lo_output;
+	NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_DISABLE_ALL);
+	return ERR_OK;
+}
+
+static int __init net_init(void)
+{
+	ip4_addr_t addr, mask;
+
+	IP4_ADDR(&addr, 127, 0, 0, 1);
+	IP4_ADDR(&mask, 255, 0, 0, 0);
+	lock_net();
+	lwip_init();
+	lo_queue.napi.poll = lo_poll;
+	lo.netif = &lo_netif;
+	netif_add(&lo_netif, &addr, &mask, NULL, &lo, lo_netif_init, ip4_input);
+	netif_set_link_up(&lo_netif);
+	netif_set_up(&lo_netif);
+	list_add_tail(&lo.link, &net_devices);
+	unlock_net();
+	return 0;
+}
+fs_initcall(net_init);
+
+/* ---- Ethernet devices ---- */
+
+/* lwIP's netif->output: an IP packet that leaves by @netif, unless it is for the device itself. */
+static err_t eth_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *dest)
+{
+	if (dest->addr == netif_ip4_addr(netif)->addr)
+		return lo_output(&lo_netif, p, dest);
+	return etharp_output(netif, p, dest);
+}
+
+/* lwIP's netif->linkoutput: a frame. */
+static err_t eth_linkoutput(struct netif *netif, struct pbuf *p)
+{
+	struct net_device *dev = netif->state;
+	u32 len = p->tot_len; /* the card may be done with it when xmit() returns */
+
+	if (!dev->carrier) {
+		dev->stats.tx_carrier++;
+		return ERR_IF;
+	}
+	if (dev->xmit(dev, p)) {
+		dev->stats.tx_dropped++;
+		return ERR_MEM;
+	}
+	dev->stats.tx_packets++;
+	dev->stats.tx_bytes += len;
+	return ERR_OK;
+}
+
+static err_t eth_netif_init(struct netif *netif)
+{
+	struct net_device *dev = netif->state;
+
+	netif->name[0] = dev->name[0];
+	netif->name[1] = dev->name[1];
+	netif->mtu = (u16)dev->mtu;
+	netif->hwaddr_len = ETH_HWADDR_LEN;
+	memcpy(netif->hwaddr, dev->mac, ETH_HWADDR_LEN);
+	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+	netif->output = eth_output;
+	netif->linkoutput = eth_linkoutput;
+	netif_set_hostname(netif, "pollux");
+	return ERR_OK;
+}
+
+static int prefix_len(const ip4_addr_t *mask)
+{
+	return mask->addr ? 32 - __builtin_ctz(lwip_ntohl(mask->addr)) : 0;
+}
+
+/* lwIP's status callback: up, down, another address. */
+static void report_address(struct netif *netif)
+{
+	struct net_device *dev = netif->state;
+
+	if (netif_is_up(netif) && netif_ip4_addr(netif)->addr)
+		printk("%s: address %pI4/%d, gateway %pI4\n", dev->name, netif_ip4_addr(netif),
+		       prefix_len(netif_ip4_netmask(netif)), netif_ip4_gw(netif));
+}
+
+/* ---- ip= ---- */
+
+struct ip_config {
+	enum { IP_DHCP, IP_STATIC, IP_OFF } how;
+	ip4_addr_t addr, mask, gw;
+};
+
+/* Cuts @s at the first @sep and returns what is behind it, or NULL. */
+static char *cut(char *s, char sep)
+{
+	char *end = s ? strchr(s, sep) : NULL;
+
+	if (end)
+		*end++ = '\0';
+	return end;
+}
+
+/* An empty or missing field leaves @addr alone. */
+static bool read_addr(const char *s, ip4_addr_t *addr)
+{
+	return !s || !*s || ip4addr_aton(s, addr);
+}
+
+/* ADDR/PREFIX[,gw=ADDR] */
+static bool read_short(char *s, struct ip_config *c)
+{
+	char *gw = cut(s, ','), *prefix = cut(s, '/');
+	unsigned long bits = 24;
+
+	if (prefix && (kstrtoul(prefix, 10, &bits) || bits < 1 || bits > 32))
+		return false;
+	c->mask.addr = lwip_htonl(~0u << (32 - bits));
+	if (gw && strncmp(gw, "gw=", 3))
+		return false;
+	return read_addr(s, &c->addr) && read_addr(gw ? gw + 3 : NULL, &c->gw);
+}
+
+/* ADDR:SERVER:GATEWAY:NETMASK[:...]; the server and what follows mean nothing here */
+static bool read_long(char *s, struct ip_config *c)
+{
+	char *server = cut(s, ':'), *gw = cut(server, ':'), *mask = cut(gw, ':');
+
+	cut(mask, ':');
+	IP4_ADDR(&c->mask, 255, 255, 255, 0);
+	return read_addr(s, &c->addr) && read_addr(gw, &c->gw) && read_addr(mask, &c->mask);
+}
+
+static void read_ip_config(struct ip_config *c)
+{
+	char text[96];
+
+	memset(c, 0, sizeof(*c));
+	c->how = IP_DHCP;
+	if (!cmdline_get("ip", text, sizeof(text)) || !text[0] || !strcmp(text, "dhcp") ||
+	    !strcmp(text, "on") || !strcmp(text, "any"))
+		return;
+	if (!strcmp(text, "off") || !strcmp(text, "none")) {
+		c->how = IP_OFF;
+		return;
+	}
+	if ((strchr(text, ':') ? read_long(text, c) : read_short(text, c)) && c->addr.addr)
+		c->how = IP_STATIC;
+	else
+		printk("ip=: not understood, using DHCP\n");
+}
+
+int register_netdev(struct net_device *dev)
+{
+	static int eth_nr;
+	struct netif *netif = kzalloc(sizeof(*netif), GFP_KERNEL);
+	struct ip_config ip;
+
+	if (!netif)
+		return -ENOMEM;
+	read_ip_config(&ip);
+	if (ip.how != IP_STATIC)
+		ip.addr.addr = ip.mask.addr = ip.gw.addr = 0;
+	lock_net();
+	if (!dev->name[0])
+		snprintf(dev->name, sizeof(dev->name), "eth%d", eth_nr++);
+	dev->netif = netif;
+	netif_add(netif, &ip.addr, &ip.mask, &ip.gw, dev, eth_netif_init, ethernet_input);
+	list_add_tail(&dev->link, &net_devices);
+	netif_set_status_callback(netif, report_address);
+	if (!netif_default)
+		netif_set_default(netif);
+	if (dev->carrier)
+		netif_set_link_up(netif);
+	netif_set_up(netif);
+	if (ip.how == IP_DHCP && dhcp_start(netif) != ERR_OK)
+		printk("%s: DHCP does not start\n", dev->name);
+	net_timer_kick_dhcp();
+	unlock_net();
+	return 0;
+}
+
+/* ---- /proc/net ---- */
+
+static void show_dev(struct seq *s)
+{
+	struct net_device *dev;
+	struct net_device_stats st;
+
+	seq_printf(s,
+		   "Inter-|   Receive                                                |  Transmit\n"
+		   " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
+		   "packets errs drop fifo colls carrier compressed\n");
+	list_for_each_entry(dev, &net_devices, link) {
+		lock_net();
+		if (dev->refresh_stats)
+			dev->refresh_stats(dev);
+		st = dev->stats;
+		unlock_net();
+		seq_printf(s,
+			   "%6s: %7lu %7lu %4lu %4lu %4lu %5lu %10lu %9lu %8lu %7lu %4lu %4lu %4lu "
+			   "%5lu "
+			   "%7lu %10lu\n",
+			   dev->name, st.rx_bytes, st.rx_packets, st.rx_errors, st.rx_dropped,
+			   st.rx_fifo, st.rx_frame, 0ul, st.rx_multicast, st.tx_bytes,
+			   st.tx_packets, st.tx_errors, st.tx_dropped, st.tx_fifo, st.tx_collisions,
+			   st.tx_carrier, 0ul);
+	}
+}
+PROC_ENTRY(net_dev, "net/dev", show_dev);
+
+static void show_arp(struct seq *s)
+{
+	seq_printf(s, "IP address       HW type     Flags       HW address            Mask     "
+		      "Device\n");
+	for (int i = 0; i < ARP_TABLE_SIZE; i++) {
+		struct eth_addr *hw, mac;
+		struct netif *netif;
+		ip4_addr_t *ip, addr;
+		char text[16];
+		bool used;
+
+		lock_net();
+		used = etharp_get_entry(i, &ip, &netif, &hw);
+		if (used) {
+			addr = *ip;
+			mac = *hw;
+		}
+		unlock_net();
+		if (!used)
+			continue;
+		snprintf(text, sizeof(text), "%pI4", &addr);
+		seq_printf(s, "%-16s 0x%-10x0x%-10x%pM     *        %s\n", text, 1, 2, mac.addr,
+			   ((struct net_device *)netif->state)->name);
+	}
+}
+PROC_ENTRY(net_arp, "net/arp", show_arp);
+
+#define RTF_UP	    0x1
+#define RTF_GATEWAY 0x2
+
+static void show_one_route(struct seq *s, const char *name, u32 dest, u32 gw, u32 mask)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s\t%08X\t%08X\t%04X\t%d\t%u\t%d\t%08X\t%d\t%u\t%u", name,
+		 dest, gw, gw ? RTF_UP | RTF_GATEWAY : RTF_UP, 0, 0, 0, mask, 0, 0, 0);
+	seq_printf(s, "%-127s\n", line);
+}
+
+static void show_route(struct seq *s)
+{
+	struct net_device *dev;
+	u32 addr, mask, gw;
+
+	seq_printf(s, "%-127s\n",
+		   "Iface\tDestination\tGateway "
+		   "\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT");
+	list_for_each_entry(dev, &net_devices, link) {
+		if (dev == &lo)
+			continue;
+		lock_net();
+		addr = netif_is_up(dev->netif) ? netif_ip4_addr(dev->netif)->addr : 0;
+		mask = netif_ip4_netmask(dev->netif)->addr;
+		gw = dev->netif == netif_default ? netif_ip4_gw(dev->netif)->addr : 0;
+		unlock_net();
+		if (addr && gw)
+			show_one_route(s, dev->name, 0, gw, 0);
+		if (addr)
+			show_one_route(s, dev->name, addr & mask, 0, mask);
+	}
+}
+PROC_ENTRY(net_route, "net/route", show_route);

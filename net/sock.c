@@ -1,0 +1,326 @@
+/*
+ * The common part of all sockets: memory, the standard notifications, lock_sock(), and the options
+ * of level SOL_SOCKET.
+ *
+ * LOCKING
+ *
+ * net_lock   lwIP and all it owns; every change of a socket's state. Softirqs (received segments,
+ *            timers) and system calls take it; nobody sleeps or touches user memory under it.
+ * sk->lock   the receive queue of one socket (and the accept queue of a listener). Taken under
+ *            net_lock by the softirq that queues, and alone by the reader that takes: that is how
+ *            read() gets on without net_lock.
+ * lock_sock  one reader at a time of a byte stream; held while copying to user memory.
+ * sk->wq     taken last, by wake-ups, which happen under net_lock but never under sk->lock.
+ *
+ * Order: lock_sock -> net_lock -> sk->lock, and net_lock -> sk->wq -> (epoll's locks).
+ *
+ * A socket belongs to its file. It goes away in release(), when no system call holds the file and
+ * no epoll or poll entry hangs on sk->wq; the protocol's control block loses its pointer to the
+ * socket under net_lock before that. So no reference count is needed.
+ */
+
+#include "kernel/lib/init.h"
+#include "kernel/mm/uaccess.h"
+#include "net/sock.h"
+
+/* Limits of /proc/sys/net/core/{r,w}mem_max and the least that the kernel can work with. */
+#define SK_MEM_MAX    212992
+#define SK_MIN_SNDBUF 4608
+#define SK_MIN_RCVBUF 2304
+
+static const struct net_proto_family *families[AF_MAX]; /* [I] after boot */
+static atomic64_t next_ino = ATOMIC_INIT(1);
+
+void sock_register(const struct net_proto_family *f)
+{
+	families[f->family] = f;
+}
+
+const struct net_proto_family *sock_family(int family)
+{
+	return families[family];
+}
+
+u64 sock_new_ino(void)
+{
+	return (u64)atomic_inc_return(&next_ino);
+}
+
+struct sock *sk_alloc(struct kmem_cache *cache, const struct proto_ops *ops, gfp_t gfp)
+{
+	struct sock *sk = kmem_cache_alloc(cache, gfp | __GFP_ZERO);
+
+	if (!sk)
+		return NULL;
+	init_waitqueue_head(&sk->wq);
+	spin_lock_init(&sk->lock);
+	sk->ops = ops;
+	sk->sk_data_ready = sock_def_readable;
+	sk->sk_write_space = sock_def_write_space;
+	sk->sk_state_change = sock_def_wakeup;
+	sk->sk_error_report = sock_def_error_report;
+	sk->state = TCP_CLOSE;
+	sk->ss_state = SS_UNCONNECTED;
+	sk->rcvlowat = 1;
+	sk->rcvbuf = SK_MEM_MAX;
+	sk->sndbuf = SK_MEM_MAX;
+	sk->rcvtimeo = NO_DEADLINE;
+	sk->sndtimeo = NO_DEADLINE;
+	return sk;
+}
+
+/* ---- notifications ---- */
+
+void sock_def_readable(struct sock *sk)
+{
+	wake_up_poll(&sk->wq, EPOLLIN | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND);
+}
+
+/* The caller has found SOCK_NOSPACE set and a useful part of the buffer free. */
+void sock_def_write_space(struct sock *sk)
+{
+	sock_clear(sk, SOCK_NOSPACE);
+	wake_up_poll(&sk->wq, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+}
+
+void sock_def_wakeup(struct sock *sk)
+{
+	wake_up_all(&sk->wq);
+}
+
+void sock_def_error_report(struct sock *sk)
+{
+	wake_up_poll(&sk->wq, EPOLLERR);
+}
+
+/* ---- lock_sock ---- */
+
+/*
+ * sk->owner is 0 (free), 1 (held) or 2 (held, and somebody may wait). Waiters of all sockets share
+ * a few queues, which keeps a socket small; a wake-up that was meant for a neighbour is harmless.
+ */
+#define NR_OWNER_QUEUES 16
+static struct wait_queue_head owner_queues[NR_OWNER_QUEUES];
+
+static struct wait_queue_head *owner_queue(const struct sock *sk)
+{
+	return &owner_queues[((uintptr_t)sk >> 7) % NR_OWNER_QUEUES];
+}
+
+void __lock_sock(struct sock *sk)
+{
+	wait_event(owner_queue(sk), xchg(&sk->owner, 2u) == 0);
+}
+
+/* release_sock() has already stored 0. */
+void __release_sock(struct sock *sk)
+{
+	wake_up_all(owner_queue(sk));
+}
+
+static int __init sock_init(void)
+{
+	for (int i = 0; i < NR_OWNER_QUEUES; i++)
+		init_waitqueue_head(&owner_queues[i]);
+	return 0;
+}
+core_initcall(sock_init);
+
+/* ---- options ---- */
+
+int sockopt_get_int(int *v, const void __user *val, int len)
+{
+	if (len < (int)sizeof(int))
+		return -EINVAL;
+	return copy_from_user(v, val, sizeof(int)) ? -EFAULT : 0;
+}
+
+int sockopt_put(const void *v, int size, void __user *val, int __user *ulen)
+{
+	int len;
+
+	if (get_user(len, ulen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+	len = min(len, size);
+	if (copy_to_user(val, v, (size_t)len) || put_user(len, ulen))
+		return -EFAULT;
+	return 0;
+}
+
+/* A struct timeval as SO_RCVTIMEO and SO_SNDTIMEO take it: {0, 0} is "no limit", socket(7). */
+static int set_timeout(u64 *timeo, const void __user *val, int len)
+{
+	struct timeval tv;
+	u64 ns;
+
+	if (len < (int)sizeof(tv))
+		return -EINVAL;
+	if (copy_from_user(&tv, val, sizeof(tv)))
+		return -EFAULT;
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	if (tv.tv_sec < 0)
+		ns = 0;
+	else if ((tv.tv_sec == 0 && tv.tv_usec == 0) || tv.tv_sec >= (s64)(BIT(62) / NSEC_PER_SEC))
+		ns = NO_DEADLINE;
+	else
+		ns = (u64)tv.tv_sec * NSEC_PER_SEC + (u64)tv.tv_usec * NSEC_PER_USEC;
+	WRITE_ONCE(*timeo, ns);
+	return 0;
+}
+
+static int set_linger(struct sock *sk, const void __user *val, int len)
+{
+	struct linger l;
+
+	if (len < (int)sizeof(l))
+		return -EINVAL;
+	if (copy_from_user(&l, val, sizeof(l)))
+		return -EFAULT;
+	if (l.l_onoff)
+		WRITE_ONCE(sk->lingertime, (u16)min((u32)l.l_linger, 0xffffu));
+	sock_assign(sk, SOCK_LINGER, l.l_onoff);
+	return 0;
+}
+
+/* The value is doubled to leave room for bookkeeping, socket(7). */
+static int buffer_size(int val, int least)
+{
+	return max((int)min((unsigned)val, (unsigned)SK_MEM_MAX) * 2, least);
+}
+
+static int set_flag(struct sock *sk, u32 bit, int on)
+{
+	sock_assign(sk, bit, on);
+	if (sk->ops->apply)
+		sk->ops->apply(sk);
+	return 0;
+}
+
+static int set_int_option(struct sock *sk, int name, int v)
+{
+	switch (name) {
+	case SO_REUSEADDR:
+		return set_flag(sk, SOCK_REUSEADDR, v);
+	case SO_KEEPALIVE:
+		return set_flag(sk, SOCK_KEEPOPEN, v);
+	case SO_BROADCAST:
+		return set_flag(sk, SOCK_BROADCAST, v);
+	case SO_OOBINLINE:
+		return set_flag(sk, SOCK_URGINLINE, v);
+	case SO_SNDBUF:
+		WRITE_ONCE(sk->sndbuf, buffer_size(v, SK_MIN_SNDBUF));
+		sock_set(sk, SOCK_SNDBUF_LOCK);
+		/* More room may be what somebody waits for. */
+		if (sock_flag(sk, SOCK_NOSPACE))
+			sk->sk_write_space(sk);
+		return 0;
+	case SO_RCVBUF:
+		WRITE_ONCE(sk->rcvbuf, buffer_size(v, SK_MIN_RCVBUF));
+		return set_flag(sk, SOCK_RCVBUF_LOCK, 1);
+	case SO_RCVLOWAT:
+		/* More than half of the buffer might never be there at once. */
+		v = v < 0 ? sk->rcvbuf / 2 : min(v ? v : 1, sk->rcvbuf / 2);
+		WRITE_ONCE(sk->rcvlowat, v);
+		sk->sk_data_ready(sk);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int sock_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
+{
+	int v, err;
+
+	if (level != SOL_SOCKET)
+		return sk->ops->setsockopt(sk, level, name, val, len);
+	err = sockopt_get_int(&v, val, len);
+	if (err)
+		return err;
+	switch (name) {
+	case SO_LINGER:
+		return set_linger(sk, val, len);
+	case SO_RCVTIMEO:
+		return set_timeout(&sk->rcvtimeo, val, len);
+	case SO_SNDTIMEO:
+		return set_timeout(&sk->sndtimeo, val, len);
+	}
+	err = set_int_option(sk, name, v);
+	return err == -ENOPROTOOPT ? sk->ops->setsockopt(sk, level, name, val, len) : err;
+}
+
+static struct timeval timeout_value(u64 ns)
+{
+	if (ns == NO_DEADLINE)
+		ns = 0;
+	return (struct timeval){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
+}
+
+/* The value of an int option, or -ENOPROTOOPT (no value is negative). */
+static int get_int_option(struct sock *sk, int name)
+{
+	switch (name) {
+	case SO_REUSEADDR:
+		return sock_flag(sk, SOCK_REUSEADDR);
+	case SO_KEEPALIVE:
+		return sock_flag(sk, SOCK_KEEPOPEN);
+	case SO_BROADCAST:
+		return sock_flag(sk, SOCK_BROADCAST);
+	case SO_OOBINLINE:
+		return sock_flag(sk, SOCK_URGINLINE);
+	case SO_TYPE:
+		return sk->type;
+	case SO_DOMAIN:
+		return sk->family;
+	case SO_PROTOCOL:
+		return sk->protocol;
+	case SO_ERROR:
+		return -sock_error(sk);
+	case SO_ACCEPTCONN:
+		return READ_ONCE(sk->state) == TCP_LISTEN;
+	case SO_SNDBUF:
+		return READ_ONCE(sk->sndbuf);
+	case SO_RCVBUF:
+		return READ_ONCE(sk->rcvbuf);
+	case SO_RCVLOWAT:
+		return READ_ONCE(sk->rcvlowat);
+	case SO_SNDLOWAT:
+		return 1;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int sock_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *ulen)
+{
+	struct timeval tv;
+	struct linger l;
+	int len, v;
+
+	if (level != SOL_SOCKET)
+		return sk->ops->getsockopt(sk, level, name, val, ulen);
+	/* Before anything is taken that a fault would lose. */
+	if (get_user(len, ulen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+	switch (name) {
+	case SO_LINGER:
+		l.l_onoff = sock_flag(sk, SOCK_LINGER);
+		l.l_linger = READ_ONCE(sk->lingertime);
+		return sockopt_put(&l, sizeof(l), val, ulen);
+	case SO_RCVTIMEO:
+		tv = timeout_value(READ_ONCE(sk->rcvtimeo));
+		return sockopt_put(&tv, sizeof(tv), val, ulen);
+	case SO_SNDTIMEO:
+		tv = timeout_value(READ_ONCE(sk->sndtimeo));
+		return sockopt_put(&tv, sizeof(tv), val, ulen);
+	}
+	v = get_int_option(sk, name);
+	if (v == -ENOPROTOOPT)
+		return sk->ops->getsockopt(sk, level, name, val, ulen);
+	return sockopt_put(&v, sizeof(v), val, ulen);
+}

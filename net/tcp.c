@@ -1,0 +1,770 @@
+/*
+ * TCP sockets: the life of a connection, from socket() to the last segment.
+ *
+ * lwIP does TCP; its control block (struct tcp_pcb) and our struct tcp_sock point at each other
+ * while both live, and they die in either order:
+ *
+ *	close()                      tcp_detach() clears pcb->callback_arg; lwIP finishes the
+ *	                             connection (FIN, TIME_WAIT) alone and frees the pcb
+ *	RST, timeouts                lwIP frees the pcb and calls tcp_err_cb(), which clears tp->pcb;
+ *	                             the socket stays, with an error and what is unread
+ *	TIME_WAIT                    is lwIP's own affair: on entry we detach
+ *
+ * A pcb is made when the socket is first bound, connected or made to listen. lwIP tells us what
+ * happens through five callbacks, all under net_lock, most in NET_RX_SOFTIRQ. They put data where
+ * system calls find it, and wake; they never sleep and send nothing:
+ *
+ *	tcp_accept_cb     a handshake is complete: makes the child socket at once, queues it on the
+ *	                  listener (so data that comes before accept() is kept), sk_data_ready
+ *	tcp_connected_cb  our own connect is through: sk_state_change
+ *	tcp_recv_cb       data: onto the receive queue, sk_data_ready; or FIN: sk_state_change
+ *	tcp_sent_cb       the peer has acknowledged data: sk_write_space
+ *	tcp_err_cb        the connection is dead: sk_state_change, sk_error_report
+ *
+ * sk->state, sk->shutdown, sk->sk_err, rx_bytes and wmem are single words that the callbacks write
+ * and everybody may read: tcp_sock_poll() answers from them without a lock.
+ *
+ * LOCKING: see net/sock.c. Everything that asks lwIP for something runs under net_lock. The wait
+ * queue's lock nests inside it: each wake-up here goes net_lock -> sk->wq -> epoll's locks.
+ */
+
+#include "kernel/abi/fcntl.h"
+#include "kernel/lib/init.h"
+#include "kernel/lib/string.h"
+#include "kernel/sched/signal.h"
+#include "net/tcp.h"
+
+#define TCP_DEFAULT_RCVBUF 131072 /* tcp_rmem of Linux */
+#define TCP_DEFAULT_SNDBUF 16384 /* tcp_wmem; an open connection has more */
+#define TCP_LEAST_MSS	   64 /* smaller segments are not made, however small the window */
+
+static struct kmem_cache *tcp_cache; /* [I] */
+static const struct proto_ops tcp_ops;
+
+static struct sock *tcp_alloc_sock(gfp_t gfp)
+{
+	struct sock *sk = sk_alloc(tcp_cache, &tcp_ops, gfp);
+
+	if (!sk)
+		return NULL;
+	inet_init_sock(sk, SOCK_STREAM, IPPROTO_TCP);
+	INIT_LIST_HEAD(&tcp_sk(sk)->accept_link);
+	tcp_sk(sk)->mss = TCP_MSS;
+	return sk;
+}
+
+struct sock *tcp_sock_create(void)
+{
+	struct sock *sk = tcp_alloc_sock(GFP_KERNEL);
+
+	if (!sk)
+		return ERR_PTR(-ENOMEM);
+	sk->rcvbuf = TCP_DEFAULT_RCVBUF;
+	sk->sndbuf = TCP_DEFAULT_SNDBUF;
+	return sk;
+}
+
+/* ---- state ---- */
+
+bool tcp_sync_state(struct sock *sk, const struct tcp_pcb *pcb)
+{
+	u8 state = tcp_state_number(pcb->state);
+
+	if (state == sk->state)
+		return false;
+	WRITE_ONCE(sk->state, state);
+	return true;
+}
+
+void tcp_sync_send(struct tcp_sock *tp, const struct tcp_pcb *pcb)
+{
+	/* A segment is at most half of the largest window that the peer has shown. */
+	u32 most = max((u32)pcb->snd_wnd_max / 2, (u32)TCP_LEAST_MSS);
+
+	WRITE_ONCE(tp->wmem, TCP_SND_BUF - min((u32)pcb->snd_buf, (u32)TCP_SND_BUF));
+	WRITE_ONCE(tp->mss, (u16)min(most, (u32)tcp_mss(pcb)));
+}
+
+/* The connection has come up: what was unknown until now. */
+static void tcp_established(struct sock *sk, struct tcp_pcb *pcb)
+{
+	struct inet_sock *inet = inet_sk(sk);
+
+	WRITE_ONCE(inet->laddr, pcb->local_ip.addr);
+	WRITE_ONCE(inet->lport, pcb->local_port);
+	WRITE_ONCE(inet->raddr, pcb->remote_ip.addr);
+	WRITE_ONCE(inet->rport, pcb->remote_port);
+	tcp_sync_send(tcp_sk(sk), pcb);
+	if (!sock_flag(sk, SOCK_SNDBUF_LOCK))
+		WRITE_ONCE(sk->sndbuf, TCP_SND_BUF);
+	WRITE_ONCE(sk->state, TCP_ESTABLISHED);
+}
+
+void tcp_done(struct sock *sk, int err)
+{
+	/* Readers look at the state first, then at the error: in the opposite order. */
+	if (err)
+		WRITE_ONCE(sk->sk_err, err);
+	smp_wmb();
+	WRITE_ONCE(tcp_sk(sk)->wmem, 0);
+	WRITE_ONCE(sk->shutdown, SHUTDOWN_MASK);
+	WRITE_ONCE(sk->state, TCP_CLOSE);
+	sk->sk_state_change(sk);
+	if (err)
+		sk->sk_error_report(sk);
+}
+
+void tcp_detach(struct tcp_sock *tp)
+{
+	struct tcp_pcb *pcb = tp->pcb;
+
+	tp->pcb = NULL;
+	tcp_arg(pcb, NULL);
+	if (pcb->state == LISTEN)
+		return;
+	tcp_recv(pcb, NULL);
+	tcp_sent(pcb, NULL);
+	tcp_err(pcb, NULL);
+}
+
+/* lwIP's tcp_close() answers data that is not accounted for with RST. Here it is the caller who
+ * knows about unread data, and rcv_wnd may be short only for the sake of SO_RCVBUF. */
+static void tcp_close_pcb(struct tcp_pcb *pcb)
+{
+	if (pcb->state != LISTEN) {
+		pcb->rcv_wnd = TCP_WND_MAX(pcb);
+		/* FIN_WAIT_2 has a limit from now on. */
+		tcp_timing_changed(pcb);
+	}
+	tcp_close(pcb);
+}
+
+/* Takes the pcb away at once. @reset: with a RST if there is a peer. net_lock held. */
+static void tcp_drop_pcb(struct tcp_sock *tp, bool reset)
+{
+	struct tcp_pcb *pcb = tp->pcb;
+
+	if (!pcb)
+		return;
+	tcp_detach(tp);
+	if (reset && pcb->state >= SYN_RCVD)
+		tcp_abort(pcb);
+	else
+		tcp_close_pcb(pcb);
+}
+
+/*
+ * lwIP has moved the pcb to TIME_WAIT, where no callback tells of its end. As on Linux the socket
+ * is closed from then on, though its unread data stays.
+ */
+static bool tcp_left_for_time_wait(struct sock *sk, struct tcp_pcb *pcb)
+{
+	if (pcb->state != TIME_WAIT)
+		return false;
+	tcp_detach(tcp_sk(sk));
+	tcp_done(sk, 0);
+	return true;
+}
+
+/* ---- callbacks: net_lock held, mostly softirq context ---- */
+
+static err_t tcp_connected_cb(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct sock *sk = arg;
+
+	tcp_established(sk, pcb);
+	sk->sk_state_change(sk);
+	return ERR_OK;
+}
+
+static void tcp_fin(struct sock *sk, struct tcp_pcb *pcb)
+{
+	/* A full barrier: who sees SOCK_DONE sees every byte before the FIN in rx_bytes. */
+	sock_set(sk, SOCK_DONE);
+	WRITE_ONCE(sk->shutdown, sk->shutdown | RCV_SHUTDOWN);
+	if (tcp_left_for_time_wait(sk, pcb))
+		return;
+	tcp_sync_state(sk, pcb);
+	sk->sk_state_change(sk);
+}
+
+static err_t tcp_recv_cb(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	struct sock *sk = arg;
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	if (!p) {
+		tcp_fin(sk, pcb);
+		return ERR_OK;
+	}
+	/* Nobody will ever read this: RFC 1122 4.2.2.13 asks for a reset. */
+	if (sk->shutdown == SHUTDOWN_MASK) {
+		pbuf_free(p);
+		tcp_detach(tp);
+		tcp_abort(pcb);
+		tcp_done(sk, ECONNRESET);
+		return ERR_ABRT;
+	}
+	tcp_rx_queue(tp, p);
+	if (tp->rx_bytes >= (u32)READ_ONCE(sk->rcvlowat))
+		sk->sk_data_ready(sk);
+	return ERR_OK;
+}
+
+static err_t tcp_sent_cb(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+	struct sock *sk = arg;
+
+	tcp_sync_send(tcp_sk(sk), pcb);
+	if (sock_flag(sk, SOCK_QFULL) && pcb->snd_queuelen <= TCP_SND_QUEUELEN / 3 * 2)
+		sock_clear(sk, SOCK_QFULL);
+	if (pcb->state == TIME_WAIT) {
+		/* Both sides closed at once. Otherwise this segment also has the FIN, which
+		 * tcp_recv_cb() is told of next. */
+		if (sock_flag(sk, SOCK_DONE))
+			tcp_left_for_time_wait(sk, pcb);
+		return ERR_OK;
+	}
+	/* Our FIN has arrived: a lingering close() waits for this. */
+	if (tcp_sync_state(sk, pcb))
+		sk->sk_state_change(sk);
+	/*
+	 * Orders wmem before SOCK_NOSPACE; pairs with sock_set() in tcp_sendmsg() and
+	 * tcp_sock_poll(), which set the flag and then look at wmem again.
+	 */
+	smp_mb();
+	if (sock_flag(sk, SOCK_NOSPACE) && tcp_is_writeable(sk))
+		sk->sk_write_space(sk);
+	return ERR_OK;
+}
+
+/* The pcb is freed by lwIP, before or after this call. */
+static void tcp_err_cb(void *arg, err_t err)
+{
+	struct sock *sk = arg;
+
+	tcp_sk(sk)->pcb = NULL;
+	switch (err) {
+	case ERR_CLSD: /* both sides had shut down, and all is acknowledged */
+		tcp_done(sk, 0);
+		break;
+	case ERR_TIMEOUT: /* tries, probes or patience ran out */
+		tcp_done(sk, ETIMEDOUT);
+		break;
+	case ERR_RTE: /* ICMP, during the handshake */
+		tcp_done(sk, EHOSTUNREACH);
+		break;
+	case ERR_RST:
+		if (sk->state == TCP_SYN_SENT)
+			tcp_done(sk, ECONNREFUSED);
+		else
+			tcp_done(sk, sk->state == TCP_CLOSE_WAIT ? EPIPE : ECONNRESET);
+		break;
+	default: /* our own doing: the interface has lost its address, memory is short */
+		tcp_done(sk, ECONNABORTED);
+	}
+}
+
+/* Makes lwIP's pcb and our socket know each other. */
+static void tcp_attach(struct tcp_sock *tp, struct tcp_pcb *pcb)
+{
+	tp->pcb = pcb;
+	tcp_arg(pcb, tp);
+	tcp_recv(pcb, tcp_recv_cb);
+	tcp_sent(pcb, tcp_sent_cb);
+	tcp_err(pcb, tcp_err_cb);
+	tcp_apply_locked(tp);
+}
+
+static void tcp_inherit(struct tcp_sock *child, const struct tcp_sock *parent)
+{
+	struct sock *c = &child->inet.sk;
+	const struct sock *p = &parent->inet.sk;
+
+	c->flags = READ_ONCE(p->flags) & SOCK_INHERITED;
+	c->lingertime = p->lingertime;
+	c->rcvbuf = p->rcvbuf;
+	c->sndbuf = p->sndbuf;
+	c->rcvlowat = p->rcvlowat;
+	c->rcvtimeo = p->rcvtimeo;
+	c->sndtimeo = p->sndtimeo;
+	c->ss_state = SS_CONNECTED;
+	child->inet.ttl = parent->inet.ttl;
+	child->inet.tos = parent->inet.tos;
+	child->keepidle = parent->keepidle;
+	child->keepintvl = parent->keepintvl;
+	child->keepcnt = parent->keepcnt;
+}
+
+/* A handshake is complete. Any error but ERR_ABRT makes lwIP reset the connection. */
+static err_t tcp_accept_cb(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct sock *lsk = arg, *sk;
+	struct tcp_sock *ltp = tcp_sk(lsk), *tp;
+
+	if (err != ERR_OK || !pcb)
+		return ERR_VAL;
+	sk = tcp_alloc_sock(GFP_ATOMIC);
+	if (!sk)
+		return ERR_MEM;
+	tp = tcp_sk(sk);
+	tcp_inherit(tp, ltp);
+	tcp_attach(tp, pcb);
+	tcp_established(sk, pcb);
+	/*
+	 * The place in the backlog stays taken until accept(), whatever becomes of the connection,
+	 * so the queue cannot grow beyond it. lwIP has just given back the one of the handshake.
+	 */
+	((struct tcp_pcb_listen *)ltp->pcb)->accepts_pending++;
+	ltp->ack_backlog++;
+	list_add_tail(&tp->accept_link, &ltp->accept_link);
+	lsk->sk_data_ready(lsk);
+	return ERR_OK;
+}
+
+/* ---- bind, listen, accept ---- */
+
+/* net_lock held; tp->pcb is there. @port 0: any free one. */
+static int tcp_bind_locked(struct tcp_sock *tp, u32 ip, u16 port)
+{
+	struct tcp_pcb *pcb = tp->pcb;
+	ip_addr_t addr = {ip};
+	err_t err;
+
+	err = tcp_bind(pcb, &addr, port);
+	if (err == ERR_BUF) /* no port is left */
+		return -EADDRINUSE;
+	if (err != ERR_OK)
+		return inet_errno(err);
+	WRITE_ONCE(tp->inet.laddr, ip);
+	WRITE_ONCE(tp->inet.lport, pcb->local_port);
+	return 0;
+}
+
+/* Makes sure that there is a pcb, bound as the socket was before if it has lost its first one. */
+static int tcp_need_pcb(struct tcp_sock *tp)
+{
+	struct tcp_pcb *pcb;
+	int err = 0;
+
+	if (tp->pcb)
+		return 0;
+	pcb = tcp_new();
+	if (!pcb)
+		return -ENOBUFS;
+	tcp_attach(tp, pcb);
+	if (tp->inet.lport)
+		err = tcp_bind_locked(tp, tp->inet.laddr, tp->inet.lport);
+	if (err)
+		tcp_drop_pcb(tp, false);
+	return err;
+}
+
+static int tcp_sock_bind(struct sock *sk, const struct sockaddr *addr, int len)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u32 ip;
+	u16 port;
+	int err = inet_bind_address(addr, len, &ip, &port);
+
+	if (err)
+		return err;
+	lock_net();
+	err = inet_check_local(ip);
+	if (err)
+		goto out;
+	err = -EINVAL;
+	if (sk->state != TCP_CLOSE || tp->inet.lport)
+		goto out;
+	err = tcp_need_pcb(tp);
+	if (!err)
+		err = tcp_bind_locked(tp, ip, port);
+	if (!err)
+		sock_set(sk, (ip ? SOCK_BINDADDR : 0) | (port ? SOCK_BINDPORT : 0));
+out:
+	unlock_net();
+	return err;
+}
+
+static int tcp_start_listen(struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->inet.sk;
+	struct tcp_pcb *lpcb;
+	err_t err = ERR_OK;
+	int ret = tcp_need_pcb(tp);
+
+	if (!ret && !tp->inet.lport)
+		ret = tcp_bind_locked(tp, INADDR_ANY, 0);
+	if (ret)
+		return ret;
+	/* Frees the pcb and returns a smaller one. */
+	lpcb = tcp_listen_with_backlog_and_err(tp->pcb, 1, &err);
+	if (!lpcb)
+		return inet_errno(err);
+	tp->pcb = lpcb;
+	tcp_arg(lpcb, tp);
+	tcp_accept(lpcb, tcp_accept_cb);
+	WRITE_ONCE(sk->state, TCP_LISTEN);
+	return 0;
+}
+
+static int tcp_sock_listen(struct sock *sk, int backlog)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	int err = -EINVAL;
+
+	lock_net();
+	if (sk->ss_state != SS_UNCONNECTED || (sk->state != TCP_CLOSE && sk->state != TCP_LISTEN))
+		goto out;
+	err = sk->state == TCP_LISTEN ? 0 : tcp_start_listen(tp);
+	if (err)
+		goto out;
+	tp->max_ack_backlog = (u32)backlog;
+	/* Linux lets one more in than it was told. */
+	tcp_backlog_set(tp->pcb, backlog + 1);
+out:
+	unlock_net();
+	return err;
+}
+
+static struct sock *tcp_pop_child(struct tcp_sock *tp)
+{
+	struct tcp_sock *child = NULL;
+
+	lock_net();
+	if (!list_empty(&tp->accept_link) && tp->inet.sk.state == TCP_LISTEN) {
+		child = list_first_entry(&tp->accept_link, struct tcp_sock, accept_link);
+		list_del_init(&child->accept_link);
+		tp->ack_backlog--;
+		((struct tcp_pcb_listen *)tp->pcb)->accepts_pending--;
+	}
+	unlock_net();
+	return (struct sock *)child;
+}
+
+/* A connection that was reset while it waited is handed out all the same: its error is to be read. */
+static struct sock *tcp_sock_accept(struct sock *sk, unsigned fflags)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u64 deadline = sock_deadline(READ_ONCE(sk->rcvtimeo), fflags & O_NONBLOCK);
+	struct sock *child;
+	long err;
+
+	for (;;) {
+		if (READ_ONCE(sk->state) != TCP_LISTEN)
+			return ERR_PTR(-EINVAL);
+		child = tcp_pop_child(tp);
+		if (child)
+			return child;
+		if (!deadline)
+			return ERR_PTR(-EAGAIN);
+		err = wait_event_interruptible_exclusive_deadline(
+			&sk->wq,
+			!list_empty(&tp->accept_link) || READ_ONCE(sk->state) != TCP_LISTEN,
+			deadline);
+		if (err)
+			return ERR_PTR(sock_wait_error(err, deadline));
+	}
+}
+
+/* ---- the end of a connection ---- */
+
+static void tcp_free_sock(struct sock *sk)
+{
+	tcp_rx_purge(tcp_sk(sk));
+	kmem_cache_free(tcp_cache, sk);
+}
+
+/* Connections that nobody will accept any more: reset, one hold of net_lock each. */
+static void tcp_kill_children(struct list_head *children)
+{
+	struct tcp_sock *child, *next;
+
+	list_for_each_entry_safe(child, next, children, accept_link) {
+		lock_net();
+		tcp_drop_pcb(child, true);
+		unlock_net();
+		tcp_free_sock(&child->inet.sk);
+		cond_resched();
+	}
+}
+
+/*
+ * Back to an unconnected socket, bound only as far as bind() asked for it. Children of a listener
+ * are moved to @children, for tcp_kill_children(). net_lock held.
+ */
+static void tcp_disconnect(struct sock *sk, struct list_head *children)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u8 old = sk->state;
+
+	list_splice_tail_init(&tp->accept_link, children);
+	tp->ack_backlog = 0;
+	tcp_drop_pcb(tp, true);
+	if (old != TCP_CLOSE && old != TCP_LISTEN)
+		WRITE_ONCE(sk->sk_err, ECONNRESET);
+	WRITE_ONCE(tp->inet.raddr, 0);
+	WRITE_ONCE(tp->inet.rport, 0);
+	if (!sock_flag(sk, SOCK_BINDADDR))
+		WRITE_ONCE(tp->inet.laddr, 0);
+	if (!sock_flag(sk, SOCK_BINDPORT))
+		WRITE_ONCE(tp->inet.lport, 0);
+	sock_clear(sk, SOCK_DONE | SOCK_QFULL);
+	WRITE_ONCE(tp->wmem, 0);
+	atomic_set(&tp->rx_credit, 0);
+	WRITE_ONCE(sk->shutdown, 0);
+	WRITE_ONCE(sk->state, TCP_CLOSE);
+	sk->ss_state = SS_UNCONNECTED;
+	if (sk->sk_err)
+		sk->sk_error_report(sk);
+}
+
+static int tcp_sock_shutdown(struct sock *sk, int how)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u8 bits = (u8)(how + 1); /* RCV_SHUTDOWN, SEND_SHUTDOWN or both */
+	LIST_HEAD(children);
+	int err = 0;
+
+	lock_net();
+	if (sk->ss_state == SS_CONNECTING)
+		sk->ss_state = sk->state == TCP_SYN_SENT || sk->state == TCP_CLOSE
+				       ? SS_DISCONNECTING
+				       : SS_CONNECTED;
+	if (sk->state == TCP_SYN_SENT || (sk->state == TCP_LISTEN && (bits & RCV_SHUTDOWN))) {
+		tcp_disconnect(sk, &children);
+	} else if (sk->state != TCP_LISTEN) {
+		if (sk->state == TCP_CLOSE)
+			err = -ENOTCONN;
+		WRITE_ONCE(sk->shutdown, sk->shutdown | bits);
+		if ((bits & SEND_SHUTDOWN) && tp->pcb &&
+		    (tp->pcb->state == ESTABLISHED || tp->pcb->state == CLOSE_WAIT)) {
+			tcp_shutdown(tp->pcb, 0, 1);
+			tcp_sync_state(sk, tp->pcb);
+		}
+	}
+	sk->sk_state_change(sk);
+	unlock_net();
+	tcp_kill_children(&children);
+	return err;
+}
+
+static bool tcp_closing(const struct sock *sk)
+{
+	u8 s = READ_ONCE(sk->state);
+
+	return s == TCP_FIN_WAIT1 || s == TCP_CLOSING || s == TCP_LAST_ACK;
+}
+
+/* SO_LINGER: sends FIN and waits until the peer has acknowledged it and all before. */
+static void tcp_linger(struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u64 deadline;
+
+	lock_net();
+	if (tp->pcb && (tp->pcb->state == ESTABLISHED || tp->pcb->state == CLOSE_WAIT)) {
+		tcp_shutdown(tp->pcb, 0, 1);
+		tcp_sync_state(sk, tp->pcb);
+	}
+	unlock_net();
+	deadline = deadline_after(sk->lingertime * NSEC_PER_SEC);
+	(void)wait_event_interruptible_deadline(&sk->wq, !tcp_closing(sk), deadline);
+}
+
+/*
+ * The file is closed. Unread data means that the peer has been talking to nobody: RST, RFC 2525
+ * 2.17. So does SO_LINGER with a time of 0.
+ */
+static void tcp_sock_release(struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	bool linger = sock_flag(sk, SOCK_LINGER), reset;
+	LIST_HEAD(children);
+
+	reset = tp->rx_bytes > 0 || (linger && !sk->lingertime);
+	/* A process on its way out does not wait. */
+	if (linger && !reset && current->signal && !READ_ONCE(current->signal->group_exit))
+		tcp_linger(sk);
+	lock_net();
+	list_splice_tail_init(&tp->accept_link, &children);
+	tcp_drop_pcb(tp, reset || tp->rx_bytes > 0);
+	unlock_net();
+	tcp_kill_children(&children);
+	tcp_free_sock(sk);
+}
+
+/* ---- connect ---- */
+
+/* Sends the SYN. net_lock held. */
+static int tcp_start_connect(struct sock *sk, const struct sockaddr *addr, int len)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	ip_addr_t dest;
+	u16 port;
+	err_t err;
+	int ret = inet_dest_address(addr, len, &dest.addr, &port);
+
+	if (ret)
+		return ret;
+	if (ip4_addr_ismulticast(&dest) || dest.addr == INADDR_BROADCAST)
+		return -ENETUNREACH;
+	ret = tcp_need_pcb(tp);
+	if (ret)
+		return ret;
+	err = tcp_connect(tp->pcb, &dest, port, tcp_connected_cb);
+	if (err != ERR_OK) {
+		/* The pcb may have taken a port without being listed under it: begin anew. */
+		tcp_drop_pcb(tp, false);
+		/* No port is left, or this pair of addresses is taken. */
+		return err == ERR_BUF || err == ERR_USE ? -EADDRNOTAVAIL : inet_errno(err);
+	}
+	WRITE_ONCE(tp->inet.laddr, tp->pcb->local_ip.addr);
+	WRITE_ONCE(tp->inet.lport, tp->pcb->local_port);
+	WRITE_ONCE(tp->inet.raddr, dest.addr);
+	WRITE_ONCE(tp->inet.rport, port);
+	WRITE_ONCE(sk->state, TCP_SYN_SENT);
+	return 0;
+}
+
+/* connect() to AF_UNSPEC dissolves the association, connect(2). */
+static int tcp_unconnect(struct sock *sk)
+{
+	LIST_HEAD(children);
+
+	lock_sock(sk);
+	lock_net();
+	tcp_disconnect(sk, &children);
+	unlock_net();
+	tcp_rx_purge(tcp_sk(sk));
+	release_sock(sk);
+	tcp_kill_children(&children);
+	return 0;
+}
+
+/* -EINPROGRESS when the handshake is under way now, other errors, or 0: wait no more. */
+static int tcp_connect_begin(struct sock *sk, const struct sockaddr *addr, int len)
+{
+	int err;
+
+	switch (sk->ss_state) {
+	case SS_CONNECTED:
+		return -EISCONN;
+	case SS_CONNECTING: /* the second call learns what became of the first */
+		return sk->state == TCP_SYN_SENT ? -EALREADY : 0;
+	case SS_UNCONNECTED:
+		if (sk->state != TCP_CLOSE)
+			return -EISCONN;
+		err = tcp_start_connect(sk, addr, len);
+		if (err)
+			return err;
+		sk->ss_state = SS_CONNECTING;
+		return -EINPROGRESS;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int tcp_connect_end(struct sock *sk)
+{
+	LIST_HEAD(children); /* stays empty */
+	int err = 0;
+
+	lock_net();
+	if (sk->state == TCP_CLOSE) {
+		err = sock_error(sk);
+		if (!err)
+			err = -ECONNABORTED;
+		tcp_disconnect(sk, &children);
+	} else {
+		sk->ss_state = SS_CONNECTED;
+	}
+	unlock_net();
+	return err;
+}
+
+static int tcp_sock_connect(struct sock *sk, const struct sockaddr *addr, int len, unsigned fflags)
+{
+	u64 deadline;
+	long ret;
+	int err;
+
+	if (len < (int)sizeof(addr->sa_family))
+		return -EINVAL;
+	if (addr->sa_family == AF_UNSPEC)
+		return tcp_unconnect(sk);
+	lock_net();
+	err = tcp_connect_begin(sk, addr, len);
+	unlock_net();
+	if (!err)
+		return tcp_connect_end(sk);
+	if (err != -EINPROGRESS && err != -EALREADY)
+		return err;
+	deadline = sock_deadline(READ_ONCE(sk->sndtimeo), fflags & O_NONBLOCK);
+	if (!deadline)
+		return err;
+	ret = wait_event_interruptible_deadline(&sk->wq, READ_ONCE(sk->state) != TCP_SYN_SENT,
+						deadline);
+	if (ret == -ETIME)
+		return err;
+	if (ret)
+		return (int)sock_wait_error(ret, deadline);
+	return tcp_connect_end(sk);
+}
+
+/* ---- poll ---- */
+
+/* O(1) and lock-free. The bits are those of Linux's tcp_poll(); epoll-semantics rule 24. */
+static __poll_t tcp_sock_poll(struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	u8 state = READ_ONCE(sk->state), shutdown = READ_ONCE(sk->shutdown);
+	__poll_t mask = 0;
+
+	if (state == TCP_LISTEN)
+		return list_empty(&tp->accept_link) ? 0 : EPOLLIN | EPOLLRDNORM;
+	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
+		mask |= EPOLLHUP;
+	if (shutdown & RCV_SHUTDOWN)
+		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	if (state != TCP_SYN_SENT) {
+		if (READ_ONCE(tp->rx_bytes) >= (u32)READ_ONCE(sk->rcvlowat))
+			mask |= EPOLLIN | EPOLLRDNORM;
+		if (!(shutdown & SEND_SHUTDOWN) && !tcp_is_writeable(sk)) {
+			sock_set(sk, SOCK_NOSPACE);
+			/* The acknowledgement may have come between the test and the flag; see
+			 * tcp_sent_cb(). */
+		}
+		if ((shutdown & SEND_SHUTDOWN) || tcp_is_writeable(sk))
+			mask |= EPOLLOUT | EPOLLWRNORM;
+	}
+	/* Pairs with the smp_wmb() in tcp_done(). */
+	smp_rmb();
+	if (READ_ONCE(sk->sk_err))
+		mask |= EPOLLERR;
+	return mask;
+}
+
+static const struct proto_ops tcp_ops = {
+	.bind = tcp_sock_bind,
+	.connect = tcp_sock_connect,
+	.listen = tcp_sock_listen,
+	.accept = tcp_sock_accept,
+	.shutdown = tcp_sock_shutdown,
+	.sendmsg = tcp_sendmsg,
+	.recvmsg = tcp_recvmsg,
+	.getname = inet_getname,
+	.setsockopt = tcp_setsockopt,
+	.getsockopt = tcp_getsockopt,
+	.apply = tcp_apply,
+	.poll = tcp_sock_poll,
+	.ioctl = tcp_ioctl,
+	.release = tcp_sock_release,
+};
+
+static int __init tcp_sock_init(void)
+{
+	tcp_cache = kmem_cache_create("TCP", sizeof(struct tcp_sock), 0);
+	return 0;
+}
+core_initcall(tcp_sock_init);

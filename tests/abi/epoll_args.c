@@ -1,0 +1,151 @@
+/* Rules 1, 2, 3, 5, 20: what epoll_create, epoll_ctl and epoll_wait refuse, and what they accept. */
+#include "epoll.h"
+
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define KERNEL_ADDRESS ((void *)0xffff888000000000ul)
+
+static void creation(void)
+{
+	int fd;
+
+	fails(syscall(SYS_epoll_create, 0), EINVAL);
+	fails(syscall(SYS_epoll_create, -1), EINVAL);
+	fd = syscall(SYS_epoll_create, 1);
+	ok(fd >= 0, "epoll_create(1)");
+	ok(fcntl(fd, F_GETFD) == 0, "it is not close-on-exec");
+	close(fd);
+	fd = epoll_create1(EPOLL_CLOEXEC);
+	ok(fd >= 0, "epoll_create1(EPOLL_CLOEXEC)");
+	ok(fcntl(fd, F_GETFD) == FD_CLOEXEC, "it is close-on-exec");
+	ok((fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK)) == O_RDWR, "it is open for both");
+	close(fd);
+	fails(epoll_create1(1), EINVAL);
+	fails(epoll_create1(O_NONBLOCK), EINVAL);
+	fails(epoll_create1(EPOLL_CLOEXEC | 1), EINVAL);
+}
+
+static void control(int ep, int p[2])
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	int ep2 = must(epoll_create1(0)), dup_ep = must(dup(ep));
+	int dir = must(open("/", O_RDONLY | O_DIRECTORY)), path = must(open("/", O_PATH));
+
+	ok(sizeof(struct epoll_event) == 12, "struct epoll_event has 12 bytes");
+	fails(ep_add(-1, p[0], EPOLLIN), EBADF);
+	fails(ep_add(999, p[0], EPOLLIN), EBADF);
+	fails(ep_add(ep, -1, EPOLLIN), EBADF);
+	fails(ep_add(ep, 999, EPOLLIN), EBADF);
+	fails(ep_add(ep, path, EPOLLIN), EBADF);
+	fails(ep_add(path, p[0], EPOLLIN), EBADF);
+	fails(ep_add(p[1], p[0], EPOLLIN), EINVAL);
+	fails(ep_add(dir, p[0], EPOLLIN), EINVAL);
+	fails(ep_add(ep, ep, EPOLLIN), EINVAL);
+	fails(ep_add(ep, dup_ep, EPOLLIN), EINVAL);
+	fails(ep_add(ep, dir, EPOLLIN), EPERM);
+	fails(ep_del(ep, dir), EPERM);
+	fails(epoll_ctl(ep, 0, p[0], &ev), EINVAL);
+	fails(epoll_ctl(ep, 4, p[0], &ev), EINVAL);
+	fails(epoll_ctl(ep, -1, p[0], &ev), EINVAL);
+	fails(ep_mod(ep, p[0], EPOLLIN), ENOENT);
+	fails(ep_del(ep, p[0]), ENOENT);
+	fails(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], NULL), EFAULT);
+	fails(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], KERNEL_ADDRESS), EFAULT);
+	fails(epoll_ctl(999, EPOLL_CTL_ADD, 999, NULL), EFAULT);
+	fails(epoll_ctl(ep, 4, p[0], NULL), EFAULT);
+	ok(ep_add(ep, p[0], EPOLLIN) == 0, "ADD");
+	fails(ep_add(ep, p[0], EPOLLIN), EEXIST);
+	fails(ep_add(ep, p[0], EPOLLOUT), EEXIST);
+	fails(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], NULL), EFAULT);
+	ok(ep_mod(ep, p[0], EPOLLIN | EPOLLET) == 0, "MOD");
+	ok(epoll_ctl(ep, EPOLL_CTL_DEL, p[0], NULL) == 0, "DEL without an event");
+	fails(ep_del(ep, p[0]), ENOENT);
+	fails(ep_mod(ep, p[0], EPOLLIN), ENOENT);
+	ok(ep_add(ep, p[0], 0) == 0, "ADD with an empty mask");
+	ok(ep_mod(ep, p[0],
+		  EPOLLIN | EPOLLWAKEUP | EPOLLMSG | EPOLLPRI | EPOLLRDHUP | EPOLLRDBAND |
+			  EPOLLWRBAND) == 0,
+	   "MOD with EPOLLWAKEUP, EPOLLMSG and others");
+	ok(epoll_ctl(ep, EPOLL_CTL_DEL, p[0], (void *)1) == 0, "DEL does not look at the event");
+	ok(ep_add(ep, ep2, EPOLLIN) == 0, "ADD of another epoll");
+	close(ep2);
+	close(dup_ep);
+	close(dir);
+	close(path);
+}
+
+static int regular_file(void)
+{
+	const char *name = "/tmp/epoll_args.tmp";
+	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0) {
+		name = "epoll_args.tmp";
+		fd = must(open(name, O_RDWR | O_CREAT | O_TRUNC, 0600));
+	}
+	unlink(name);
+	return fd;
+}
+
+static void waiting(int ep, int p[2])
+{
+	struct epoll_event ev[4];
+	struct stat st;
+	int file = regular_file(), null = must(open("/dev/null", O_RDWR));
+	void *ro;
+
+	fails(ep_add(ep, file, EPOLLIN), EPERM);
+	fails(ep_add(ep, null, EPOLLIN), EPERM);
+	fails(epoll_wait(-1, ev, 4, 0), EBADF);
+	fails(epoll_wait(999, ev, 4, 0), EBADF);
+	fails(epoll_wait(p[0], ev, 4, 0), EINVAL);
+	fails(epoll_wait(file, ev, 4, 0), EINVAL);
+	fails(epoll_wait(ep, ev, 0, 0), EINVAL);
+	fails(epoll_wait(ep, ev, -1, 0), EINVAL);
+	fails(epoll_wait(ep, ev, INT_MAX, 0), EINVAL);
+	fails(epoll_wait(ep, ev, INT_MAX / 12 + 1, 0), EINVAL);
+	fails(epoll_wait(ep, KERNEL_ADDRESS, 1, 0), EFAULT);
+	ok(epoll_wait(ep, ev, 4, 0) == 0, "an empty epoll has nothing");
+	ok(epoll_wait(ep, NULL, 4, 0) == 0, "the buffer is not touched if nothing is delivered");
+
+	must(ep_add(ep, p[1], EPOLLOUT));
+	ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fails(epoll_wait(ep, NULL, 4, 0), EFAULT);
+	fails(epoll_wait(ep, ro, 4, 0), EFAULT);
+	ok(one(ep, EPOLLOUT, (uint64_t)p[1]), "the event is still there");
+	must(ep_del(ep, p[1]));
+
+	ok(fstat(ep, &st) == 0 && (st.st_mode & 07777) == 0600, "fstat of an epoll");
+	fails(read(ep, ev, sizeof(ev)), EINVAL);
+	fails(write(ep, ev, sizeof(ev)), EINVAL);
+	close(file);
+	close(null);
+}
+
+static void masks(int ep, int p[2])
+{
+	must(ep_add(ep, p[0], EPOLLRDNORM));
+	must(ep_add(ep, p[1], EPOLLWRNORM));
+	ok(one(ep, EPOLLWRNORM, (uint64_t)p[1]), "EPOLLWRNORM goes with EPOLLOUT");
+	must(ep_mod(ep, p[1], EPOLLOUT | EPOLLWRNORM));
+	ok(one(ep, EPOLLOUT | EPOLLWRNORM, (uint64_t)p[1]), "only bits that were asked for come");
+	must(ep_mod(ep, p[1], EPOLLIN));
+	put(p[1]);
+	ok(one(ep, EPOLLRDNORM, (uint64_t)p[0]), "EPOLLRDNORM goes with EPOLLIN");
+	must(ctl(ep, EPOLL_CTL_MOD, p[0], EPOLLIN, 0x0123456789abcdefull));
+	ok(one(ep, EPOLLIN, 0x0123456789abcdefull), "64 bits of data come back");
+}
+
+int main(void)
+{
+	int ep = must(epoll_create1(0)), p[2];
+
+	must(pipe(p));
+	creation();
+	control(ep, p);
+	waiting(ep, p);
+	masks(ep, p);
+	return tap_done();
+}

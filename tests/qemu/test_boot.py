@@ -1,0 +1,78 @@
+"""Every way in: GRUB's ISO under BIOS and under UEFI, and QEMU's own loader."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import vm
+
+
+def echo_once(machine, port):
+    with machine.connect(port) as s:
+        s.sendall(b"anybody there?\n")
+        assert s.recv(100) == b"anybody there?\n"
+
+
+@pytest.mark.parametrize("boot", ["iso", "uefi", "kernel"])
+def test_boots_to_an_answered_echo(boot):
+    with vm.Machine(boot=boot, net="user", name=f"test_boot-{boot}") as m:
+        for port, server in ((7, "echo-epoll"), (8, "echo-blocking")):
+            assert re.search(rf"{server}: port {port}\b", m.console, re.M) or m.expect(
+                rf"{server}: port {port}\b")
+            echo_once(m, port)
+
+
+def test_every_processor_starts():
+    with vm.Machine(cpus=2, net=None, append="init.run=", name="test_boot-smp") as m:
+        first = m.read_file("/proc/interrupts").splitlines()[0]
+        assert first.split() == ["CPU0", "CPU1"]
+
+
+def test_command_line_reaches_init():
+    line = 'nonsense=1 init.run="sleep 1000; cat /proc/cmdline" quoted="a b"'
+    with vm.Machine(append=line, net=None, name="test_boot-cmdline") as m:
+        assert m.expect(r"^\[init\] cat \(pid \d+\) exited with status 0")
+        assert "nonsense=1" in m.console and 'quoted="a b"' in m.console
+        assert "echo-epoll" not in m.console
+
+
+def test_little_memory():
+    with vm.Machine(append="init.run=", mem="64M", net=None, name="test_boot-64M") as m:
+        assert m.run("ls /")[0] == 0
+
+
+def test_much_memory():
+    """Memory above the hole below 4 GiB is found and used."""
+    with vm.Machine(append="init.run=", mem="5G", net=None, name="test_boot-5G") as m:
+        total = int(re.search(r"MemTotal: +(\d+) kB", m.read_file("/proc/meminfo"))[1])
+        assert total > 4.8 * 1024 * 1024
+
+
+def test_exit_powers_off():
+    m = vm.Machine(append="init.run=", net=None, name="test_boot-off")
+    with m:
+        m.type("exit\n")
+        m.wait_exit(20)
+        assert m.process.returncode == 0, m.tail()
+
+
+def test_address_from_dhcp_and_from_the_command_line():
+    with vm.Machine(net="user", append="init.run=", name="test_boot-dhcp") as m:
+        if "10.0.2.15" not in m.console:
+            m.expect(r"10\.0\.2\.15", 20)
+    line = "ip=10.0.2.77::10.0.2.2:255.255.255.0 init.run="
+    with vm.Machine(net="user", append=line, name="test_boot-static") as m:
+        if "10.0.2.77" not in m.console:
+            m.expect(r"10\.0\.2\.77", 20)
+
+
+def test_initramfs_is_reproducible():
+    """The same programs give the same archive, byte for byte."""
+    archive = os.path.join(vm.BUILD, "initramfs.cpio")
+    listing = subprocess.run(["cpio", "--quiet", "-tvn"], stdin=open(archive, "rb"),
+                             capture_output=True, text=True, check=True).stdout.splitlines()
+    names = [line.split()[-1] for line in listing]
+    assert names == sorted(names)
+    assert all(re.search(r" 0 +0 +\d+ Jan +1 +1970 ", line) for line in listing), listing

@@ -1,0 +1,63 @@
+"""Programs that mean harm: each gets its signal or its error, and the neighbours go on.
+
+The program is tests/guest/crash.c. tests/abi/ checks errors one by one against Linux; here the
+kernel's survival counts, and that the echo servers go on answering.
+"""
+
+import pytest
+
+from streams import ask
+
+SIGILL, SIGTRAP, SIGFPE, SIGSEGV = -4, -5, -8, -11
+
+ENDS = {
+    "jump-kernel": SIGSEGV,
+    "jump-null": SIGSEGV,
+    "jump-noncanonical": SIGSEGV,
+    "jump-stack": SIGSEGV,
+    "read-kernel": SIGSEGV,
+    "write-kernel": SIGSEGV,
+    "write-text": SIGSEGV,
+    "stack-overflow": SIGSEGV,
+    "divide": SIGFPE,
+    "invalid-opcode": SIGILL,
+    "breakpoint": SIGTRAP,
+    "software-interrupt": SIGSEGV,
+    "privileged": SIGSEGV,
+    "port-io": SIGSEGV,
+    "bad-segment": SIGSEGV,
+    "single-step": SIGTRAP,
+    "step-into-syscall": SIGTRAP,
+    "flags-syscall": 0,
+    "null-stack-syscall": 0,
+    "sysret-noncanonical": 0,
+    "sigreturn-kernel": SIGSEGV,
+    "sigreturn-noncanonical": SIGSEGV,
+    "sigreturn-fpu": SIGSEGV,
+    "sigreturn-uninvited": SIGSEGV,
+    "handler-without-stack": SIGSEGV,
+    "syscall-numbers": 0,
+    "syscall-pointers": 0,
+    "random-calls": 0,
+    "descriptors": 0,
+    "epolls": 0,
+    "pipes": 0,
+    "sockets": 0,
+    "processes": 0,
+    "mappings": 0,
+}
+
+
+def test_every_way_is_tried(machine):
+    assert set(machine.run("/tests/crash")[1].split()) == set(ENDS)
+
+
+@pytest.mark.parametrize("way", ENDS)
+def test_survives(machine, way):
+    with machine.connect(7) as neighbour:
+        ask(neighbour, b"before")
+        status, text = machine.run(f"/tests/crash {way}", 120)
+        assert status == ENDS[way], text
+        ask(neighbour, b"after")
+    with machine.connect(8) as new:
+        ask(new, b"a new process, please")
