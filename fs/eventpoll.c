@@ -300,11 +300,20 @@ __poll_t ep_eventpoll_poll(struct file *file, struct poll_table *pt)
 	return __ep_eventpoll_poll(file, pt, 0);
 }
 
+/* EPOLLONESHOT has fired: deaf until MOD. ep->mtx held. */
+static void ep_disarm(struct eventpoll *ep, struct epitem *epi)
+{
+	spin_lock_irq(&ep->lock);
+	epi->event.events &= EP_PRIVATE_BITS;
+	spin_unlock_irq(&ep->lock);
+}
+
 /*
  * Delivers up to @maxevents ready items: how many, 0 if none was ready after all, -EFAULT if not
  * even the first could be stored. Under 100 instructions an item.
  */
-static int ep_send_events(struct eventpoll *ep, struct epoll_event __user *events, int maxevents)
+static noinline int ep_send_events(struct eventpoll *ep, struct epoll_event __user *events,
+				   int maxevents)
 {
 	struct poll_table ask = {.qproc = NULL};
 	LIST_HEAD(txlist);
@@ -314,29 +323,28 @@ static int ep_send_events(struct eventpoll *ep, struct epoll_event __user *event
 	ep_start_scan(ep, &txlist);
 	while (res < maxevents && !list_empty(&txlist)) {
 		struct epitem *epi = list_first_entry(&txlist, struct epitem, rdllink);
-		struct epoll_event event = {.data = epi->event.data};
+		__poll_t revents;
 
 		if (unlikely(this_cpu_read(need_resched)))
 			cond_resched();
+		revents = ep_item_poll(epi, &ask, 1);
+		if (revents) {
+			if (unlikely(put_user(revents, &events[res].events) ||
+				     put_user(epi->event.data, &events[res].data))) {
+				/* Not delivered, so it stays ready, edge-triggered or not. */
+				if (!res)
+					res = -EFAULT;
+				break;
+			}
+			res++;
+			if (!(epi->event.events & (EPOLLET | EPOLLONESHOT))) {
+				list_move_tail(&epi->rdllink, &ep->rdllist);
+				continue;
+			}
+			if (epi->event.events & EPOLLONESHOT)
+				ep_disarm(ep, epi);
+		}
 		list_del_init(&epi->rdllink);
-		event.events = ep_item_poll(epi, &ask, 1);
-		if (!event.events)
-			continue;
-		if (unlikely(copy_to_user(&events[res], &event, sizeof(event)))) {
-			/* It stays ready, edge-triggered or not: it has not been delivered. */
-			list_add(&epi->rdllink, &txlist);
-			if (!res)
-				res = -EFAULT;
-			break;
-		}
-		res++;
-		if (epi->event.events & EPOLLONESHOT) {
-			spin_lock_irq(&ep->lock);
-			epi->event.events &= EP_PRIVATE_BITS;
-			spin_unlock_irq(&ep->lock);
-		} else if (!(epi->event.events & EPOLLET)) {
-			list_add_tail(&epi->rdllink, &ep->rdllist);
-		}
 	}
 	ep_done_scan(ep, &txlist);
 	mutex_unlock(&ep->mtx);
@@ -344,21 +352,21 @@ static int ep_send_events(struct eventpoll *ep, struct epoll_event __user *event
 }
 
 /*
- * Waits until something can be delivered, for @timeout nanoseconds (NO_DEADLINE: for ever, 0: not
- * at all), and delivers it. The clock is only read if there is need to sleep. -EINTR on a signal,
- * and that is final: epoll_wait() is never restarted, whatever SA_RESTART says.
+ * Sleeps until there is something to deliver. -EINTR on a signal, and that is final: epoll_wait() is
+ * never restarted, whatever SA_RESTART says.
  *
  * Waiters are exclusive: a wake-up of ep->wq chooses one, and leaves it to that one to look. So
  * whoever leaves the queue looks once more before it returns: the wake-up may have been for it.
  */
-int ep_poll(struct eventpoll *ep, struct epoll_event __user *events, int maxevents, u64 timeout)
+static noinline int ep_sleep(struct eventpoll *ep, struct epoll_event __user *events, int maxevents,
+			     u64 timeout)
 {
-	u64 deadline = timeout == NO_DEADLINE ? NO_DEADLINE : 0;
-	bool late = !timeout;
+	u64 deadline = timeout == NO_DEADLINE ? NO_DEADLINE : deadline_after(timeout);
+	bool late = false;
 	int res;
 
 	for (;;) {
-		if (unlikely(signal_pending(current)) && fatal_signal_pending(current)) {
+		if (signal_pending(current) && fatal_signal_pending(current)) {
 			/* A dying task takes no events from others who share the epoll. */
 			wake_up(&ep->wq);
 			return -EINTR;
@@ -372,11 +380,20 @@ int ep_poll(struct eventpoll *ep, struct epoll_event __user *events, int maxeven
 			return 0;
 		if (signal_pending(current))
 			return -EINTR;
-		if (!deadline)
-			deadline = deadline_after(timeout);
 		late = wait_event_interruptible_exclusive_deadline(&ep->wq, ep_events_available(ep),
 								   deadline) == -ETIME;
 	}
+}
+
+int ep_poll(struct eventpoll *ep, struct epoll_event __user *events, int maxevents, u64 timeout)
+{
+	if (ep_events_available(ep)) {
+		int res = ep_send_events(ep, events, maxevents);
+
+		if (res)
+			return res;
+	}
+	return timeout ? ep_sleep(ep, events, maxevents, timeout) : 0;
 }
 
 /* ---- items come and go ---- */
@@ -465,8 +482,8 @@ static void ep_remove(struct eventpoll *ep, struct epitem *epi)
 }
 
 /* EPOLL_CTL_ADD. ep->mtx held, and epnested_mutex if @full_check. */
-static int ep_insert(struct eventpoll *ep, const struct epoll_event *event, struct file *tfile,
-		     int fd, bool full_check)
+static noinline int ep_insert(struct eventpoll *ep, const struct epoll_event *event,
+			      struct file *tfile, int fd, bool full_check)
 {
 	struct ep_pqueue epq = {.pt.qproc = ep_ptable_queue_proc};
 	struct epitem *epi;
@@ -573,7 +590,7 @@ void ep_eventpoll_release(struct file *file)
 static int ep_check_ctl(const struct file *epfile, int op, const struct file *tfile,
 			const struct epoll_event *event)
 {
-	if (!file_can_poll(tfile))
+	if (!tfile->f_op->poll)
 		return -EPERM;
 	if (epfile == tfile || !is_file_epoll(epfile))
 		return -EINVAL;
@@ -588,11 +605,9 @@ static int ep_check_ctl(const struct file *epfile, int op, const struct file *tf
 	return 0;
 }
 
-int do_epoll_ctl(struct file *epfile, int op, struct file *tfile, int fd,
-		 const struct epoll_event *event)
+int do_epoll_ctl(struct file *epfile, int op, struct file *tfile, int fd, struct epoll_event *event)
 {
 	struct eventpoll *ep = epfile->private_data;
-	struct epoll_event ev = {0};
 	struct epitem *epi;
 	bool full_check = false;
 	int err;
@@ -600,10 +615,8 @@ int do_epoll_ctl(struct file *epfile, int op, struct file *tfile, int fd,
 	err = ep_check_ctl(epfile, op, tfile, event);
 	if (err)
 		return err;
-	if (op != EPOLL_CTL_DEL) {
-		ev = *event;
-		ev.events |= EPOLLERR | EPOLLHUP; /* always reported */
-	}
+	if (op != EPOLL_CTL_DEL)
+		event->events |= EPOLLERR | EPOLLHUP; /* always reported */
 	mutex_lock(&ep->mtx);
 	if (op == EPOLL_CTL_ADD && unlikely(ep->nested || is_file_epoll(tfile))) {
 		mutex_unlock(&ep->mtx);
@@ -618,7 +631,7 @@ int do_epoll_ctl(struct file *epfile, int op, struct file *tfile, int fd,
 	epi = ep_find(ep, tfile, fd);
 	switch (op) {
 	case EPOLL_CTL_ADD:
-		err = epi ? -EEXIST : ep_insert(ep, &ev, tfile, fd, full_check);
+		err = epi ? -EEXIST : ep_insert(ep, event, tfile, fd, full_check);
 		break;
 	case EPOLL_CTL_DEL:
 		if (epi)
@@ -632,7 +645,7 @@ int do_epoll_ctl(struct file *epfile, int op, struct file *tfile, int fd,
 		else if (epi->event.events & EPOLLEXCLUSIVE)
 			err = -EINVAL;
 		else
-			ep_modify(ep, epi, &ev);
+			ep_modify(ep, epi, event);
 		break;
 	default:
 		err = -EINVAL;

@@ -8,6 +8,7 @@
 #include "fs/eventpoll.h"
 #include "kernel/lib/rbtree.h"
 #include "kernel/sched/mutex.h"
+#include "kernel/sched/wait.h"
 
 struct ep_user; /* a user's account of items */
 

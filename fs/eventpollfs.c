@@ -152,7 +152,8 @@ SYSCALL_DEFINE4(epoll_ctl, int, epfd, int, op, int, fd, struct epoll_event __use
 	struct fd ef, tf;
 	int err = -EBADF;
 
-	if (op != EPOLL_CTL_DEL && copy_from_user(&event, uevent, sizeof(event)))
+	if (op != EPOLL_CTL_DEL &&
+	    (get_user(event.events, &uevent->events) || get_user(event.data, &uevent->data)))
 		return -EFAULT;
 	ef = fdget(epfd);
 	if (!ef.file)
@@ -166,10 +167,10 @@ SYSCALL_DEFINE4(epoll_ctl, int, epfd, int, op, int, fd, struct epoll_event __use
 	return err;
 }
 
-static int do_epoll_wait(int epfd, struct epoll_event __user *events, int maxevents, u64 timeout)
+static long do_epoll_wait(int epfd, struct epoll_event __user *events, int maxevents, u64 timeout)
 {
 	struct fd f = fdget(epfd);
-	int res = -EINVAL;
+	long res = -EINVAL;
 
 	if (!f.file)
 		return -EBADF;
@@ -188,14 +189,11 @@ out:
 }
 
 /* With @umask in place from before the first look until after the last. */
-static int do_epoll_pwait(int epfd, struct epoll_event __user *events, int maxevents, u64 timeout,
-			  const sigset_t __user *umask, size_t sigsetsize)
+static noinline long ep_wait_masked(int epfd, struct epoll_event __user *events, int maxevents,
+				    u64 timeout, const sigset_t __user *umask, size_t sigsetsize)
 {
-	int res;
+	long res = set_user_sigmask(umask, sigsetsize);
 
-	if (!umask)
-		return do_epoll_wait(epfd, events, maxevents, timeout);
-	res = set_user_sigmask(umask, sigsetsize);
 	if (res)
 		return res;
 	res = do_epoll_wait(epfd, events, maxevents, timeout);
@@ -217,7 +215,11 @@ SYSCALL_DEFINE4(epoll_wait, int, epfd, struct epoll_event __user *, events, int,
 SYSCALL_DEFINE6(epoll_pwait, int, epfd, struct epoll_event __user *, events, int, maxevents, int,
 		timeout, const sigset_t __user *, umask, size_t, sigsetsize)
 {
-	return do_epoll_pwait(epfd, events, maxevents, ep_ms_to_ns(timeout), umask, sigsetsize);
+	u64 ns = ep_ms_to_ns(timeout);
+
+	if (unlikely(umask))
+		return ep_wait_masked(epfd, events, maxevents, ns, umask, sigsetsize);
+	return do_epoll_wait(epfd, events, maxevents, ns);
 }
 
 SYSCALL_DEFINE6(epoll_pwait2, int, epfd, struct epoll_event __user *, events, int, maxevents,
@@ -234,7 +236,9 @@ SYSCALL_DEFINE6(epoll_pwait2, int, epfd, struct epoll_event __user *, events, in
 			return -EINVAL;
 		timeout = timespec_to_ns(&ts);
 	}
-	return do_epoll_pwait(epfd, events, maxevents, timeout, umask, sigsetsize);
+	if (umask)
+		return ep_wait_masked(epfd, events, maxevents, timeout, umask, sigsetsize);
+	return do_epoll_wait(epfd, events, maxevents, timeout);
 }
 
 /* ---- what /proc shows, and the file system ---- */

@@ -116,6 +116,7 @@ int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev);
 int do_symlinkat(const char *target, int dfd, const char *name);
 int do_linkat(int odfd, const char *oname, int ndfd, const char *nname, unsigned lookup_flags);
 int do_unlinkat(int dfd, const char *name);
+int do_rmdirat(int dfd, const char *name);
 
 /* ---- open.c, readwrite.c, attr.c ---- */
 int do_truncate(struct inode *inode, loff_t len);

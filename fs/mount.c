@@ -229,8 +229,8 @@ int do_mount(const char *type_name, const char *path, const char *options)
 	return err;
 }
 
-/* Takes a mount that nobody uses out of the tree. */
-static int do_umount(struct mount *m)
+/* Takes a mount that nobody else uses out of the tree. The caller has a reference. */
+static int detach(struct mount *m)
 {
 	struct mount *other;
 	struct path at = {NULL, NULL};
@@ -239,10 +239,8 @@ static int do_umount(struct mount *m)
 	mutex_lock(&mount_mutex);
 	spin_lock(&dcache_lock);
 	/* One reference of the tree's and one of the caller's. */
-	if (m->parent == m)
-		err = -EINVAL;
-	else if (refcount_read(&m->refs) > 2)
-		err = -EBUSY;
+	if (m->parent == m || refcount_read(&m->refs) > 2)
+		err = -EBUSY; /* the root of all, or used */
 	list_for_each_entry(other, &mounts, link)
 		if (other->parent == m && other != m)
 			err = -EBUSY;
@@ -478,9 +476,29 @@ SYSCALL_DEFINE5(mount, const char __user *, source, const char __user *, target,
 	return err;
 }
 
+static int umount_path(struct path *p)
+{
+	struct mount *m = p->mnt;
+	int err = p->dentry == m->root ? 0 : -EINVAL;
+
+	mntget(m);
+	path_put(p);
+	if (!err)
+		err = detach(m);
+	mntput(m);
+	return err;
+}
+
+int do_umount(const char *name)
+{
+	struct path p;
+	int err = kern_path(name, LOOKUP_FOLLOW, &p);
+
+	return err ? err : umount_path(&p);
+}
+
 SYSCALL_DEFINE2(umount2, const char __user *, name, int, flags)
 {
-	struct mount *m;
 	struct path p;
 	int err;
 
@@ -489,17 +507,11 @@ SYSCALL_DEFINE2(umount2, const char __user *, name, int, flags)
 	err = user_path_at(AT_FDCWD, name, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &p);
 	if (err)
 		return err;
-	m = p.mnt;
-	mntget(m);
-	if (current_fsuid() != 0)
-		err = -EPERM;
-	else if (p.dentry != m->root)
-		err = -EINVAL;
-	path_put(&p);
-	if (!err)
-		err = do_umount(m);
-	mntput(m);
-	return err;
+	if (current_fsuid() != 0) {
+		path_put(&p);
+		return -EPERM;
+	}
+	return umount_path(&p);
 }
 
 /* ---- the tree a newly started machine has ---- */

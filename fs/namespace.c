@@ -262,7 +262,7 @@ out:
 	return err;
 }
 
-static int do_rmdirat(int dfd, const char *name)
+int do_rmdirat(int dfd, const char *name)
 {
 	struct nameidata nd;
 	struct dentry *d;

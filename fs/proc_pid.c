@@ -159,6 +159,8 @@ static int take_picture(struct picture *p, struct task *t, bool thread)
 		p->threads = 1;
 		if (t->signal)
 			picture_process(p, t, thread);
+		else if (p->state == 'D')
+			p->state = 'I'; /* a kernel thread without work waits for nothing */
 	}
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	mm = err ? NULL : get_task_mm(t);
@@ -237,8 +239,8 @@ static void show_status_signals(struct seq *s, const struct picture *p)
 static int show_status(struct task *t, const struct proc_ref *ref, struct seq *s)
 {
 	static const char *const words[][2] = {
-		{"R", "running"}, {"S", "sleeping"}, {"D", "disk sleep"},
-		{"T", "stopped"}, {"Z", "zombie"},   {"X", "dead"},
+		{"R", "running"}, {"S", "sleeping"}, {"D", "disk sleep"}, {"T", "stopped"},
+		{"Z", "zombie"},  {"X", "dead"},     {"I", "idle"},
 	};
 	const char *word = "";
 	struct picture p;

@@ -168,6 +168,12 @@ static void show_ostype(struct seq *s)
 }
 PROC_ENTRY(ostype, "sys/kernel/ostype", show_ostype);
 
+static void show_osrelease(struct seq *s)
+{
+	seq_printf(s, RELEASE "\n");
+}
+PROC_ENTRY(osrelease, "sys/kernel/osrelease", show_osrelease);
+
 static void show_overcommit(struct seq *s)
 {
 	seq_printf(s, "0\n");

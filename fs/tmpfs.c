@@ -155,37 +155,34 @@ static ssize_t tmpfs_write(struct file *file, struct iov_iter *from, loff_t *ppo
 	return done ? (ssize_t)done : err;
 }
 
-/* The first page at or after @index that is there (@data) or is a hole; ~0 past the end. */
-static u64 next_page(struct tmpfs_file *tf, u64 index, u64 end, bool data)
-{
-	for (; index < end; index++) {
-		if (index >= radix_reach(tf->height))
-			return data ? ~0ull : index;
-		if ((find_page(tf, index) != NULL) == data)
-			return index;
-	}
-	return ~0ull;
-}
-
+/* lseek(2) SEEK_DATA, SEEK_HOLE. Skips holes at once, and looks at each page of data. */
 static loff_t seek_data_hole(struct file *file, loff_t off, bool data)
 {
 	struct inode *inode = file->f_inode;
 	struct tmpfs_file *tf = inode->i_private;
-	u64 index;
+	u64 index = (u64)off >> PAGE_SHIFT;
 
 	if (off < 0 || off >= inode->i_size)
 		return -ENXIO;
 	mutex_lock(&tf->pages_lock);
-	index = next_page(tf, (u64)off >> PAGE_SHIFT, PAGE_ALIGN(inode->i_size) >> PAGE_SHIFT,
-			  data);
+	if (data) {
+		index = next_page(tf, index);
+	} else {
+		while (find_page(tf, index)) {
+			index++;
+			cond_resched();
+		}
+	}
 	mutex_unlock(&tf->pages_lock);
-	if (index == ~0ull) {
+	if (index > (u64)inode->i_size >> PAGE_SHIFT) {
 		if (data)
 			return -ENXIO;
 		off = inode->i_size;
 	} else {
-		off = max(off, (loff_t)(index << PAGE_SHIFT));
+		off = max(off, min((loff_t)(index << PAGE_SHIFT), inode->i_size));
 	}
+	if (data && off == inode->i_size)
+		return -ENXIO;
 	file->f_pos = off;
 	return off;
 }
@@ -225,11 +222,16 @@ static int punch_hole(struct inode *inode, u64 off, u64 end)
 static int tmpfs_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 {
 	struct inode *inode = file->f_inode;
+	const struct tmpfs_sb *ts = inode->i_sb->s_private;
 	u64 end = (u64)off + (u64)len;
 	int err = 0;
 
-	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+	if (mode && mode != FALLOC_FL_KEEP_SIZE &&
+	    mode != (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) &&
+	    (s64)((u64)len >> PAGE_SHIFT) > ts->max - atomic_read(&ts->used))
+		return -ENOSPC; /* at once, rather than after taking all that is left */
 	mutex_lock(&inode->i_mutex);
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		err = punch_hole(inode, (u64)off, end);

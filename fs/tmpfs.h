@@ -22,6 +22,8 @@ struct tmpfs_sb {
 /* Pages that a tree of this height reaches. */
 u64 radix_reach(unsigned height);
 struct page *find_page(const struct tmpfs_file *tf, u64 index); /* or NULL */
+/* The number of the first page that is there at or after @index; ~0 if there is none. */
+u64 next_page(const struct tmpfs_file *tf, u64 index);
 /* The page at @index, made if it was a hole; NULL without memory. */
 struct page *make_page(struct inode *inode, u64 index);
 /* Frees the pages numbered @first to @last, both inclusive. */

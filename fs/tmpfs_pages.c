@@ -61,6 +61,28 @@ struct page *find_page(const struct tmpfs_file *tf, u64 index)
 	return p;
 }
 
+/* Raises *index to the first page at or after it in the subtree @p of height @h; false: none. */
+static bool next_below(void *p, unsigned h, u64 base, u64 *index)
+{
+	u64 step = h ? radix_reach(h - 1) : 0;
+
+	if (!p)
+		return false;
+	if (!h) {
+		*index = base;
+		return true;
+	}
+	for (u64 i = *index > base ? (*index - base) / step : 0; i < RADIX_SIZE; i++)
+		if (next_below(((struct radix_node *)p)->slot[i], h - 1, base + i * step, index))
+			return true;
+	return false;
+}
+
+u64 next_page(const struct tmpfs_file *tf, u64 index)
+{
+	return next_below(tf->root, tf->height, 0, &index) ? index : ~0ull;
+}
+
 /* The slot for @index, with nodes made as needed; NULL without memory. pages_lock held. */
 static void **make_slot(struct tmpfs_file *tf, u64 index)
 {

@@ -133,6 +133,8 @@ int register_filesystem(struct file_system_type *type);
 struct mount *kern_mount(struct file_system_type *type);
 /* mount -t TYPE none PATH, by the kernel at boot or by mount(2). */
 int do_mount(const char *type, const char *path, const char *options);
+/* The opposite: -EINVAL if nothing is mounted at @path, -EBUSY if somebody uses it. */
+int do_umount(const char *path);
 
 /*
  * One reference, i_nlink 1 (2 for a directory), owned by the caller's user, times now; device

@@ -98,7 +98,6 @@ struct file *sock_alloc_file(struct sock *sk, u32 flags)
 
 	if (IS_ERR(file))
 		return file;
-	file->f_mode |= FMODE_STREAM;
 	if (sk && !sk->ino)
 		sk->ino = sock_new_ino();
 	return file;

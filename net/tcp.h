@@ -1,6 +1,7 @@
 /*
- * TCP sockets over lwIP's raw API: what tcp.c (connections), tcp_data.c (bytes) and tcp_opt.c
- * (options, ioctl, /proc) share. The head of tcp.c tells the story.
+ * TCP sockets over lwIP's raw API: what tcp.c (life and end), tcp_conn.c (bind, listen, accept,
+ * connect), tcp_data.c (bytes) and tcp_opt.c (options, ioctl, /proc) share. The head of tcp.c tells
+ * the story.
  */
 #pragma once
 
@@ -73,14 +74,33 @@ static inline bool tcp_send_closed(const struct sock *sk)
 }
 
 /* tcp.c */
+struct sock *tcp_sock_alloc(gfp_t gfp); /* without a pcb; NULL without memory */
+/* Makes lwIP's pcb and our socket know each other. net_lock held. */
+void tcp_attach(struct tcp_sock *tp, struct tcp_pcb *pcb);
+/* The opposite: no callback comes any more. net_lock held. */
+void tcp_detach(struct tcp_sock *tp);
+/* The handshake is complete: what was unknown until now. net_lock held. */
+void tcp_established(struct sock *sk, struct tcp_pcb *pcb);
+err_t tcp_connected_cb(void *arg, struct tcp_pcb *pcb, err_t err);
 /* The state of @pcb becomes that of @sk; true if that is a change. net_lock held. */
 bool tcp_sync_state(struct sock *sk, const struct tcp_pcb *pcb);
 /* Brings wmem and mss up to date. net_lock held. */
 void tcp_sync_send(struct tcp_sock *tp, const struct tcp_pcb *pcb);
-/* The connection is over; @err is a positive errno or 0. tp->pcb is gone. net_lock held. */
-void tcp_done(struct sock *sk, int err);
-/* Cuts the pcb off from its socket: no callback comes any more. net_lock held. */
-void tcp_detach(struct tcp_sock *tp);
+/* Takes the pcb away at once, if there is one. @reset: with a RST if there is a peer. net_lock held. */
+void tcp_drop_pcb(struct tcp_sock *tp, bool reset);
+/*
+ * Back to an unconnected socket, bound only as far as bind() asked for it. Children of a listener
+ * are moved to @children. net_lock held.
+ */
+void tcp_disconnect(struct sock *sk, struct list_head *children);
+/* Resets and frees connections that nobody will accept any more. net_lock not held. */
+void tcp_kill_children(struct list_head *children);
+
+/* tcp_conn.c: proto_ops */
+int tcp_sock_bind(struct sock *sk, const struct sockaddr *addr, int len);
+int tcp_sock_listen(struct sock *sk, int backlog);
+struct sock *tcp_sock_accept(struct sock *sk, unsigned fflags);
+int tcp_sock_connect(struct sock *sk, const struct sockaddr *addr, int len, unsigned fflags);
 
 /* tcp_data.c */
 ssize_t tcp_sendmsg(struct sock *sk, struct msghdr *m);

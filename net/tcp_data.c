@@ -157,6 +157,8 @@ void tcp_rx_purge(struct tcp_sock *tp)
 void tcp_give_credit(struct tcp_sock *tp)
 {
 	int credit = atomic_read(&tp->rx_credit) - (int)tp->rx_hold;
+	struct tcp_pcb *pcb = tp->pcb;
+	bool starved = pcb->rcv_ann_wnd < pcb->mss;
 	int n;
 
 	if (credit <= 0)
@@ -164,7 +166,13 @@ void tcp_give_credit(struct tcp_sock *tp)
 	atomic_sub(&tp->rx_credit, credit);
 	for (; credit > 0; credit -= n) {
 		n = min(credit, 0xffff);
-		tcp_recved(tp->pcb, (u16)n);
+		tcp_recved(pcb, (u16)n);
+	}
+	/* lwIP waits for four segments' worth before it says so; a stopped peer would wait for
+	 * its own probe. */
+	if (starved && pcb->rcv_ann_wnd >= pcb->mss) {
+		tcp_ack_now(pcb);
+		tcp_output(pcb);
 	}
 }
 

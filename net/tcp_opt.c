@@ -41,7 +41,8 @@ void tcp_apply_locked(struct tcp_sock *tp)
 {
 	struct sock *sk = &tp->inet.sk;
 	struct tcp_pcb *pcb = tp->pcb;
-	u32 want = (u32)READ_ONCE(sk->rcvbuf) / 2;
+	/* lwIP announces more window only in steps of a segment. */
+	u32 want = max((u32)READ_ONCE(sk->rcvbuf) / 2, 4u * TCP_MSS);
 
 	/* The part that a listening pcb has too. */
 	ip_reset_option(pcb, SOF_REUSEADDR | SOF_KEEPALIVE);

@@ -48,20 +48,8 @@ $(ROOTFS_LIST): FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The same input gives the same bytes: sorted names, no times, owner root (no root needed for it).
-$(BUILD)/initramfs.cpio: $(USER_BIN) $(TEST_BIN) $(BENCH_BIN) $(ROOTFS_LIST)
-	@rm -rf $(BUILD)/rootfs
-	@mkdir -p $(addprefix $(BUILD)/rootfs/,bin dev proc tmp etc tests bench)
-	@cp $(USER_BIN) $(BUILD)/rootfs/bin/
-	@test -z '$(TEST_BIN)' || cp $(TEST_BIN) $(BUILD)/rootfs/tests/
-	@test -z '$(BENCH_BIN)' || cp $(BENCH_BIN) $(BUILD)/rootfs/bench/
-	@mv $(BUILD)/rootfs/bin/init $(BUILD)/rootfs/init
-	@strip $(BUILD)/rootfs/init $(BUILD)/rootfs/*/*
-	@echo pollux >$(BUILD)/rootfs/etc/hostname
-	@chmod -R u=rwX,go=rX $(BUILD)/rootfs && chmod 1777 $(BUILD)/rootfs/tmp
-	@test -z '$(EXTRA)' || cp -R --preserve=mode '$(EXTRA)'/. $(BUILD)/rootfs/
-	@find $(BUILD)/rootfs -exec touch -h -d @0 {} +
-	$(Q)cd $(BUILD)/rootfs && find . -mindepth 1 | LC_ALL=C sort | \
-		cpio --quiet --create --format=newc --reproducible --owner=+0:+0 >$(abspath $@)
+$(BUILD)/initramfs.cpio: $(USER_BIN) $(TEST_BIN) $(BENCH_BIN) $(ROOTFS_LIST) user/pack.sh
+	$(Q)user/pack.sh $(ROOTFS_LIST) $@ '$(EXTRA)'
 
 .PHONY: user FORCE
 user: $(BUILD)/initramfs.cpio

@@ -6,8 +6,8 @@
  *	slot	unused -> in use -> cached -> in use -> ... -> unused
  *
  * A stack that is freed stays mapped and goes on a list, most recently used first, so a fork after
- * an exit takes one without touching a page table or a TLB. What the list holds beyond a limit is
- * unmapped a few at a time by those who allocate, since freeing happens in the context switch.
+ * an exit takes one without touching a page table or a TLB. Beyond a limit stacks are unmapped when
+ * they are freed.
  *
  * LOCKING
  *	stack_lock	the bitmap of slots and the list of free stacks. Any context (irqsave).
@@ -21,8 +21,7 @@
 #define STACKS_START (VMALLOC_START + (256ul << 30))
 #define SLOT_SIZE    (2ul * KSTACK_SIZE)
 #define NR_SLOTS     65536ul
-#define STACKS_KEPT  64 /* free ones; beyond it they are unmapped */
-#define TRIM_AT_ONCE 4
+#define STACKS_KEPT  64 /* free ones */
 
 /* What lies at the lowest address of a free stack. */
 struct free_stack {
@@ -105,15 +104,15 @@ static void *stack_map(void)
 	return (void *)stack;
 }
 
-/* Takes a free stack off the list if there are more than @keep; or NULL. */
-static void *stack_pop(unsigned keep)
+/* A stack from the list, or NULL. */
+static void *stack_pop(void)
 {
-	struct free_stack *s = NULL;
+	struct free_stack *s;
 	u64 flags;
 
 	spin_lock_irqsave(&stack_lock, flags);
-	if (nr_free > keep) {
-		s = free_stacks;
+	s = free_stacks;
+	if (s) {
 		free_stacks = s->next;
 		nr_free--;
 	}
@@ -121,22 +120,11 @@ static void *stack_pop(unsigned keep)
 	return s;
 }
 
-static void trim(unsigned keep, unsigned at_once)
-{
-	void *s;
-
-	while (at_once-- && (s = stack_pop(keep)))
-		stack_unmap((u64)s, KSTACK_SIZE);
-}
-
 void *kstack_alloc(void)
 {
-	void *s = stack_pop(0);
+	void *s = stack_pop();
 
-	if (!s)
-		return stack_map();
-	trim(STACKS_KEPT, TRIM_AT_ONCE);
-	return s;
+	return s ? s : stack_map();
 }
 
 void kstack_free(void *stack)
@@ -146,6 +134,11 @@ void kstack_free(void *stack)
 
 	if (!stack)
 		return;
+	/* The flush of other CPUs' TLBs needs interrupts on. */
+	if (READ_ONCE(nr_free) >= STACKS_KEPT && !in_atomic() && !irqs_disabled()) {
+		stack_unmap((u64)stack, KSTACK_SIZE);
+		return;
+	}
 	spin_lock_irqsave(&stack_lock, flags);
 	s->next = free_stacks;
 	free_stacks = s;
@@ -155,7 +148,10 @@ void kstack_free(void *stack)
 
 void kstack_reclaim(void)
 {
-	trim(0, ~0u);
+	void *s;
+
+	while ((s = stack_pop()))
+		stack_unmap((u64)s, KSTACK_SIZE);
 }
 
 bool kstack_guard_hit(u64 addr)

@@ -22,6 +22,7 @@
 #include "kernel/mm/slab.h"
 #include "kernel/mm/vmalloc.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/signal.h"
 #include "kernel/time/ktime.h"
 
 #define PID_MAX	      (1 << 22)
@@ -143,6 +144,7 @@ void task_put(struct task *t)
 	BUG_ON(t->on_cpu || !list_empty(&t->pid_link));
 	if (t->fpu)
 		fpu_free(t->fpu);
+	task_free_signals(t);
 	kstack_free((void *)(t->kstack_top - KSTACK_SIZE));
 	kmem_cache_free(task_cache, t);
 }

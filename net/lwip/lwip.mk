@@ -21,7 +21,7 @@ $(LWIP_READY): net/lwip/fetch.sh $(wildcard net/lwip/patches/*)
 $(LWIP_FILES:%=$(LWIP_SRC)/src/%.c): $(LWIP_READY) ;
 
 # lwIP's style is not ours: its warnings are off.
-$(LWIP_OBJ): $(BUILD)/obj/lwip/%.o: $(LWIP_SRC)/src/%.c
+$(LWIP_OBJ): $(BUILD)/obj/lwip/%.o: $(LWIP_SRC)/src/%.c $(BUILD)/obj/.flags
 	@mkdir -p $(@D)
 	$(Q)$(CROSS)$(CC) $(KCFLAGS) -w -Inet/lwip/libc -MMD -MP -c $< -o $@
 

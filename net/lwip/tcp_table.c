@@ -140,7 +140,8 @@ void tcp_register(struct tcp_pcb *pcb)
 
 void tcp_unregister(struct tcp_pcb *pcb)
 {
-	BUG_ON(!pcb->pprev);
+	if (!pcb->pprev) /* closed inside its own callback: freed when that returns */
+		return;
 	*pcb->pprev = pcb->next;
 	if (pcb->next)
 		pcb->next->pprev = pcb->pprev;

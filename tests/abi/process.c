@@ -13,7 +13,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-static const char *self;
+static char self[200]; /* path of this program */
+static volatile uintptr_t bad = 8; /* no user memory there */
 
 /* Forks; the child's status is the value of fn(). */
 static pid_t spawn(int (*fn)(void))
@@ -45,11 +46,11 @@ static int die_by_kill(void)
 
 static int die_by_segv(void)
 {
-	*(volatile int *)8 = 1;
+	*(volatile int *)bad = 1;
 	return 1;
 }
 
-static int sleep_forever(void)
+static __attribute__((noreturn)) int sleep_forever(void)
 {
 	for (;;)
 		pause();
@@ -365,8 +366,8 @@ static void test_exec(void)
 	sigset_t set, old;
 	struct sigaction sa_old;
 
-	ok(run((char *[]){(char *)self, "exec", "status", NULL}, NULL) == 9, "exec: exit status");
-	ok(run((char *[]){(char *)self, "exec", "args", "", "a b", NULL},
+	ok(run((char *[]){self, "exec", "status", NULL}, NULL) == 9, "exec: exit status");
+	ok(run((char *[]){self, "exec", "args", "", "a b", NULL},
 	       (char *[]){"ONE=1", "TWO=", NULL}) == 0,
 	   "exec: arguments and environment");
 
@@ -374,7 +375,7 @@ static void test_exec(void)
 	b = must(open("/dev/null", O_RDONLY));
 	snprintf(fd1, sizeof(fd1), "%d", a);
 	snprintf(fd2, sizeof(fd2), "%d", b);
-	ok(run((char *[]){(char *)self, "exec", "fds", fd1, fd2, NULL}, NULL) == 0,
+	ok(run((char *[]){self, "exec", "fds", fd1, fd2, NULL}, NULL) == 0,
 	   "exec: close-on-exec closes one, the other stays");
 	close(a);
 	close(b);
@@ -384,16 +385,15 @@ static void test_exec(void)
 	sigprocmask(SIG_BLOCK, &set, &old);
 	signal(SIGUSR1, ignore_it);
 	sigaction(SIGHUP, &(struct sigaction){.sa_handler = SIG_IGN}, &sa_old);
-	ok(run((char *[]){(char *)self, "exec", "signals", NULL}, NULL) == 0,
+	ok(run((char *[]){self, "exec", "signals", NULL}, NULL) == 0,
 	   "exec: handlers reset, ignored and blocked kept");
 	sigaction(SIGHUP, &sa_old, NULL);
 	signal(SIGUSR1, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 
-	ok(run((char *[]){(char *)self, "exec", "auxv", NULL}, NULL) == 0,
-	   "exec: auxiliary vector");
+	ok(run((char *[]){self, "exec", "auxv", NULL}, NULL) == 0, "exec: auxiliary vector");
 
-	many[0] = (char *)self;
+	many[0] = self;
 	many[1] = "exec";
 	many[2] = "count";
 	for (int i = 3; i < 1003; i++)
@@ -413,7 +413,7 @@ static int write_file(const char *path, const void *data, size_t n, mode_t mode)
 
 static void test_exec_errors(void)
 {
-	char *argv[] = {(char *)self, NULL}, *big, *huge[3] = {(char *)self, NULL, NULL};
+	char *argv[] = {self, NULL}, *big, *huge[3] = {self, NULL, NULL};
 	char dir[] = "/tmp/process-test", file[] = "/tmp/process-test/file", script[300];
 	static unsigned char elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
 
@@ -422,7 +422,7 @@ static void test_exec_errors(void)
 	fails(execve("", argv, NULL), ENOENT);
 	fails(execve(dir, argv, NULL), EACCES);
 	fails(execve("/dev/null", argv, NULL), EACCES);
-	fails(execve((char *)8, argv, NULL), EFAULT);
+	fails(execve((char *)bad, argv, NULL), EFAULT);
 	must(write_file(file, "hello\n", 6, 0644));
 	fails(execve(file, argv, NULL), EACCES);
 	unlink(file);
@@ -433,8 +433,8 @@ static void test_exec_errors(void)
 	must(write_file(file, elf, sizeof(elf), 0755));
 	fails(execve(file, argv, NULL), ENOEXEC);
 	fails(execve("/tmp/process-test/file/x", argv, NULL), ENOTDIR);
-	fails(execve(self, (char **)8, NULL), EFAULT);
-	fails(execve(self, (char *[]){(char *)8, NULL}, NULL), EFAULT);
+	fails(execve(self, (char **)bad, NULL), EFAULT);
+	fails(execve(self, (char *[]){(char *)bad, NULL}, NULL), EFAULT);
 
 	big = malloc(200000);
 	memset(big, 'x', 199999);
@@ -525,7 +525,7 @@ static void test_limits(void)
 
 int main(int argc, char **argv)
 {
-	self = argv[0];
+	must(readlink("/proc/self/exe", self, sizeof(self) - 1));
 	if (argc > 1 && !strcmp(argv[1], "exec"))
 		return exec_child(argc, argv);
 	test_exit_and_wait();

@@ -9,6 +9,7 @@ MACHINE = dict(append="init.run=", net=None)
 
 def started(machine, command):
     """Runs it in the foreground, and comes back when it can be typed to."""
+    machine.prompt()
     machine.type(command + "\n")
     machine.expect(command + r"\n")
     time.sleep(0.5)

@@ -137,6 +137,8 @@ class Machine:
             self.qmp = Qmp(self._qmp_path(), lambda: self.process.poll() is None)
             if ready:
                 self.expect(ready, timeout * (4 if self.boot == "uefi" else 1))
+            if ready == READY:
+                self.prompt()
         except Exception:
             self.close()
             raise
@@ -259,8 +261,14 @@ class Machine:
                     raise MachineError(f"no {pattern!r} within {limit(timeout):.0f} s\n{self.tail()}")
                 self.changed.wait(min(left, 1))
 
+    def prompt(self, timeout=30):
+        """Waits for init's prompt, and leaves it to the next expect()."""
+        pos = self.pos
+        self.expect(r"\$ ", timeout)
+        self.pos = pos
+
     def type(self, text):
-        """Types on the console."""
+        """Types on the console. Before the prompt, the echo would land amid other words."""
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
 
@@ -269,6 +277,7 @@ class Machine:
         start = self.pos
         self.type(command + "\n")
         match = self.expect(r"\[init\] (exit|killed by signal) (\d+)\n", timeout)
+        self.prompt()
         text = self.console[start:match.start()]
         echo = text.find(command + "\n")  # the terminal's echo of what we typed
         if echo >= 0:
@@ -288,7 +297,9 @@ class Machine:
         """Starts a program in the background; its pid."""
         self.type(command + " &\n")
         name = re.escape(command.split()[0])
-        return int(self.expect(rf"\[init\] {name} \(pid (\d+)\) started", 20)[1])
+        pid = int(self.expect(rf"\[init\] {name} \(pid (\d+)\) started\n", 20)[1])
+        self.prompt()
+        return pid
 
     def pid_of(self, name):
         """The pid of the program of that name that was started last."""
