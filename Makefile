@@ -22,6 +22,14 @@ QEMU   ?= qemu-system-x86_64
 GDB    ?= gdb
 GDBPORT ?= 1234
 
+# SAN=1: the checked build, with its objects in a folder of their own (kernel/debug/README.md).
+SAN    ?= 0
+ifeq ($(SAN),1)
+ifneq ($(notdir $(BUILD)),san)
+override BUILD := $(BUILD)/san
+endif
+endif
+
 .DEFAULT_GOAL := all
 
 include net/lwip/lwip.mk
@@ -94,6 +102,7 @@ help:
 	@echo '  PORT7=$(PORT7) PORT8=$(PORT8)  ports of this machine that reach ports 7 and 8 of the guest'
 	@echo '  MEM=$(MEM)  CPUS=$(CPUS)       memory and processors of the guest'
 	@echo '  ACCEL=$(ACCEL)              tcg or kvm'
+	@echo '  SAN=1                  the checked build: sanitizers, lock checker (in $$BUILD/san)'
 	@echo '  APPEND=                words for the kernel command line: ip=, init.run=, ktest='
 	@echo '  EXTRA=DIR              a folder whose files join the root file system'
 	@echo '  TESTS=EXPR             tests to run, by name, as pytest -k understands it'

@@ -138,6 +138,25 @@ start32:
 	mov	[PHYS(early_pml4) + 273 * 8], eax	; PAGE_OFFSET, bits 47-39
 	mov	eax, PHYS(early_pdpt_high) + (PTE_PRESENT | PTE_WRITE)
 	mov	[PHYS(early_pml4) + 511 * 8], eax
+%ifdef SAN
+	; The address sanitizer's shadow: one page, everywhere (kernel/debug/kasan_init.c).
+	mov	edx, PHYS(kasan_shared_pt)
+	mov	eax, PHYS(kasan_shared_page) + (PTE_PRESENT | PTE_WRITE)
+	mov	ecx, 512
+	call	fill_table
+	mov	edx, PHYS(kasan_shared_pd)
+	mov	eax, PHYS(kasan_shared_pt) + (PTE_PRESENT | PTE_WRITE)
+	mov	ecx, 512
+	call	fill_table
+	mov	edx, PHYS(kasan_shared_pdpt)
+	mov	eax, PHYS(kasan_shared_pd) + (PTE_PRESENT | PTE_WRITE)
+	mov	ecx, 512
+	call	fill_table
+	mov	edx, PHYS(early_pml4) + 472 * 8		; SHADOW_START
+	mov	eax, PHYS(kasan_shared_pdpt) + (PTE_PRESENT | PTE_WRITE)
+	mov	ecx, 504 - 472				; SHADOW_END
+	call	fill_table
+%endif
 
 	; Intel SDM volume 3, 9.8.5: PAE, page table, LME, paging, then a 64-bit code segment.
 	mov	eax, CR4_PAE
@@ -152,6 +171,16 @@ start32:
 	mov	cr0, eax
 	lgdt	[PHYS(early_gdtr)]
 	jmp	0x08:PHYS(start64_low)
+
+%ifdef SAN
+; in:  edx = first entry, eax = what each becomes, ecx = how many; ecx and edx lost
+fill_table:
+	mov	[edx], eax
+	add	edx, 8
+	dec	ecx
+	jnz	fill_table
+	ret
+%endif
 
 ; Says why on the serial port and stops.
 ; in:  esi = message
@@ -219,7 +248,26 @@ early_pdpt_high:
 	resb	4096
 early_pd:
 	resb	4 * 4096
+%ifdef SAN
+global kasan_shared_pdpt
+global kasan_shared_pd
+global kasan_shared_pt
+global kasan_shared_page
+kasan_shared_pdpt:
+	resb	4096
+kasan_shared_pd:
+	resb	4096
+kasan_shared_pt:
+	resb	4096
+kasan_shared_page:
+	resb	4096
+%endif
 ; The stack of the boot context, which becomes the idle task: KSTACK_SIZE bytes.
+%ifdef SAN
+BOOT_STACK_SIZE equ 32768
+%else
+BOOT_STACK_SIZE equ 16384
+%endif
 boot_stack:
-	resb	16384
+	resb	BOOT_STACK_SIZE
 boot_stack_top:

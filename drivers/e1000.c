@@ -513,8 +513,9 @@ static void __init start_card(struct e1000 *e)
 	/* Full duplex, and the gaps of IEEE 802.3 over copper: 13.4.33 and 13.4.34. */
 	wr(e, E1000_TCTL, TCTL_EN | TCTL_PSP | TCTL_CT(15) | TCTL_COLD(64) | TCTL_RTLC);
 	wr(e, E1000_TIPG, 10 | 8 << 10 | 6 << 20);
-	wr(e, E1000_RCTL, RCTL_EN | RCTL_BAM | RCTL_SECRC);
 	wr(e, E1000_ITR, ITR_UNITS);
+	/* QEMU's card is deaf for a second after each write to RCTL: frames wait meanwhile. */
+	wr(e, E1000_RCTL, RCTL_EN | RCTL_BAM | RCTL_SECRC);
 }
 
 static int __init e1000_probe(struct pci_dev *pci)

@@ -40,7 +40,6 @@
 #define LSR_THRE     0x20
 
 #define FIFO_SIZE  16
-#define LOCK_TRIES 10000000
 #define THRE_TRIES 1000000 /* a port that is not there never gets empty */
 
 static DEFINE_SPINLOCK(serial_lock);
@@ -54,7 +53,7 @@ static void wait_for_fifo(void)
 
 static bool lock_port(void)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
+	for (int i = 0; i < console_lock_tries; i++) {
 		if (spin_trylock(&serial_lock))
 			return true;
 		cpu_relax();

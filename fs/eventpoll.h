@@ -23,8 +23,8 @@ struct file *eventpoll_file(u32 flags);
 
 /*
  * epoll_ctl(2) on files instead of descriptors: @fd is only the number in the key. @event is not
- * used for EPOLL_CTL_DEL, and gets EPOLLERR and EPOLLHUP otherwise. The caller holds references to both files. Process context. 0 or -errno
- * as epoll_ctl(2) has them.
+ * used for EPOLL_CTL_DEL, and gets EPOLLERR and EPOLLHUP otherwise. Process context; the caller
+ * holds references to both files. 0 or -errno as epoll_ctl(2) has them.
  */
 int do_epoll_ctl(struct file *epfile, int op, struct file *tfile, int fd,
 		 struct epoll_event *event);

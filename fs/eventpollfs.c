@@ -114,6 +114,8 @@ static struct eventpoll *ep_alloc(void)
 	ep->ovflist = EP_UNACTIVE_PTR;
 	init_waitqueue_head(&ep->wq);
 	init_waitqueue_head(&ep->poll_wait);
+	/* An outer epoll is told from an inner one's wake-up; ep_loop_check() keeps circles away. */
+	lockdep_set_nests(&ep->poll_wait.lock);
 	return ep;
 }
 

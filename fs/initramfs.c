@@ -268,6 +268,7 @@ static int __init initramfs_init(void)
 	list_for_each_entry_safe(l, next, &a.links, link)
 		kfree(l);
 	kfree(m);
+	initramfs_free();
 	return 0;
 }
 late_initcall(initramfs_init);

@@ -35,7 +35,7 @@ static LIST_HEAD(mounts); /* [D] in the tree, in the order of mounting */
 static atomic_t next_id = ATOMIC_INIT(0), next_dev = ATOMIC_INIT(0);
 struct file_system_type *file_systems;
 
-struct fs_struct init_fs = {.refs = REFCOUNT_INIT(1), .lock = SPINLOCK_INIT};
+struct fs_struct init_fs = {.refs = REFCOUNT_INIT(1), .lock = SPINLOCK_INIT(init_fs.lock)};
 
 int register_filesystem(struct file_system_type *type)
 {

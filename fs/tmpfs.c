@@ -290,7 +290,17 @@ static const char *file_vma_name(struct vm_area *vma, char *buf, size_t size)
 	return d_path(&p, buf, size) < 0 ? "" : buf;
 }
 
+/* mprotect(2): what is shared may only be written through a file that was opened for it. */
+static int file_vma_may_protect(struct vm_area *vma, u32 flags)
+{
+	struct file *f = vma->object;
+
+	return (flags & VM_WRITE) && (vma->flags & VM_SHARED) && !(f->f_mode & FMODE_WRITE) ? -EACCES
+											    : 0;
+}
+
 static const struct vm_ops tmpfs_vm_ops = {
+	.may_protect = file_vma_may_protect,
 	.fault = tmpfs_fault,
 	.open = file_vma_open,
 	.close = file_vma_close,

@@ -37,7 +37,9 @@ static struct page *charge_page(struct super_block *sb)
 
 	if (atomic_add_return(&ts->used, 1) <= ts->max && nr_free_pages() > total_pages / 32)
 		p = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (!p)
+	if (p)
+		vm_stat_add(VM_STAT_SHMEM, 1);
+	else
 		atomic_dec(&ts->used);
 	return p;
 }
@@ -47,6 +49,7 @@ static void uncharge_page(struct super_block *sb, struct page *p)
 	struct tmpfs_sb *ts = sb->s_private;
 
 	atomic_dec(&ts->used);
+	vm_stat_add(VM_STAT_SHMEM, -1);
 	put_page(p);
 }
 

@@ -1,8 +1,8 @@
 /*
  * The boot in one screen. kernel_main() runs on the boot stack with interrupts off and brings up,
  * in order of need, what every other room stands on; its context ends as the idle task.
- * kernel_init(), the first task, then calls each room's own start (kernel/lib/init.h) and, at
- * the last level, process 1.
+ * kernel_init(), the first task, then starts the other CPUs, calls each room's own start
+ * (kernel/lib/init.h) and, at the last level, process 1.
  */
 #include "kernel/main.h"
 
@@ -12,6 +12,7 @@
 #include "kernel/cpu/desc.h"
 #include "kernel/cpu/features.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/ktest.h"
@@ -22,8 +23,9 @@
 
 static u8 boot_ist_stacks[NR_ISTS * IST_STACK_SIZE] __aligned(16);
 
-static int kernel_init(void *arg)
+static int kernel_init(void *bi)
 {
+	smp_init(bi);
 	do_initcalls(1, 4);
 	ktest_run_all();
 	printk("Pollux is up: %lu MiB of memory, %d CPU%s, %lu ms since the machine was started\n",
@@ -54,7 +56,7 @@ void kernel_main(struct boot_info *bi)
 	sched_init();
 
 	local_irq_enable();
-	if (!kthread_run(kernel_init, NULL, -1, "kernel_init"))
+	if (!kthread_run(kernel_init, bi, -1, "kernel_init"))
 		panic("no memory for the first task");
 	cpu_idle();
 }

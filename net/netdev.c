@@ -373,8 +373,8 @@ static void show_one_route(struct seq *s, const char *name, u32 dest, u32 gw, u3
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), "%s\t%08X\t%08X\t%04X\t%d\t%u\t%d\t%08X\t%d\t%u\t%u", name,
-		 dest, gw, gw ? RTF_UP | RTF_GATEWAY : RTF_UP, 0, 0, 0, mask, 0, 0, 0);
+	snprintf(line, sizeof(line), "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0", name, dest, gw,
+		 gw ? RTF_UP | RTF_GATEWAY : RTF_UP, mask);
 	seq_printf(s, "%-127s\n", line);
 }
 

@@ -31,6 +31,7 @@ table() {
 		test  python3-pytest      /usr/lib/python3/dist-packages/pytest
 		test  python3-pexpect     /usr/lib/python3/dist-packages/pexpect
 		test  iproute2            ip
+		test  spin                spin
 		test  iputils-ping        ping
 		check clang-format        clang-format
 		check clang-tidy          clang-tidy

@@ -14,13 +14,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static void die(const char *what)
 {
-	perror(what);
+	fprintf(stderr, "echo-blocking: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 

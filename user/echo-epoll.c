@@ -45,7 +45,7 @@ static int ep, listener, spare; /* spare: a descriptor to give up when there is 
 
 static void die(const char *what)
 {
-	perror(what);
+	fprintf(stderr, "echo-epoll: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 

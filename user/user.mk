@@ -1,8 +1,8 @@
 # The programs, built with musl for Linux and so for Pollux, and the archive that holds them at boot.
 #
 # Every .c file in user/ and user/tools/ becomes a program in /bin (init becomes /init), every one in
-# tests/abi/ and tests/guest/ a program in /tests, every one in tests/bench/ one in /bench. The same files run on the
-# host. EXTRA=DIR adds a folder of the user's own to the root file system.
+# tests/abi/ and tests/guest/ a program in /tests, every one in tests/bench/ one in /bench. The same
+# files run on the host. EXTRA=DIR adds a folder of the user's own to the root file system.
 
 MUSL_CC ?= musl-gcc
 EXTRA   ?=

@@ -7,17 +7,17 @@
 #include "kernel/lib/types.h"
 
 #define AF_UNSPEC 0
-#define AF_UNIX   1
-#define AF_INET   2
+#define AF_UNIX	  1
+#define AF_INET	  2
 #define AF_INET6  10
-#define AF_MAX    46
+#define AF_MAX	  46
 
 #define SOCK_STREAM    1
 #define SOCK_DGRAM     2
 #define SOCK_RAW       3
 #define SOCK_RDM       4
 #define SOCK_SEQPACKET 5
-#define SOCK_TYPES     11  /* one past the largest type */
+#define SOCK_TYPES     11 /* one past the largest type */
 #define SOCK_TYPE_MASK 0xf
 #define SOCK_NONBLOCK  00004000
 #define SOCK_CLOEXEC   02000000
@@ -27,8 +27,8 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_MAX 263 /* one past the largest protocol number */
 
-#define INADDR_ANY       0x00000000u
-#define INADDR_LOOPBACK  0x7f000001u
+#define INADDR_ANY	 0x00000000u
+#define INADDR_LOOPBACK	 0x7f000001u
 #define INADDR_BROADCAST 0xffffffffu
 
 struct sockaddr {
@@ -67,36 +67,36 @@ struct mmsghdr {
 	u32 msg_len, __pad;
 };
 
-#define MSG_OOB          0x1u
-#define MSG_PEEK         0x2u
-#define MSG_DONTROUTE    0x4u
-#define MSG_CTRUNC       0x8u
-#define MSG_TRUNC        0x20u
-#define MSG_DONTWAIT     0x40u
-#define MSG_EOR          0x80u
-#define MSG_WAITALL      0x100u
-#define MSG_ERRQUEUE     0x2000u
-#define MSG_NOSIGNAL     0x4000u
-#define MSG_MORE         0x8000u
-#define MSG_WAITFORONE   0x10000u
+#define MSG_OOB		 0x1u
+#define MSG_PEEK	 0x2u
+#define MSG_DONTROUTE	 0x4u
+#define MSG_CTRUNC	 0x8u
+#define MSG_TRUNC	 0x20u
+#define MSG_DONTWAIT	 0x40u
+#define MSG_EOR		 0x80u
+#define MSG_WAITALL	 0x100u
+#define MSG_ERRQUEUE	 0x2000u
+#define MSG_NOSIGNAL	 0x4000u
+#define MSG_MORE	 0x8000u
+#define MSG_WAITFORONE	 0x10000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
 
-#define SHUT_RD   0
-#define SHUT_WR   1
+#define SHUT_RD	  0
+#define SHUT_WR	  1
 #define SHUT_RDWR 2
 
 #define SOMAXCONN 4096
 
 /* Levels of getsockopt(2) and setsockopt(2). */
-#define SOL_IP     0
+#define SOL_IP	   0
 #define SOL_SOCKET 1
-#define SOL_TCP    6
-#define SOL_UDP    17
+#define SOL_TCP	   6
+#define SOL_UDP	   17
 
 /* SOL_SOCKET. */
 #define SO_DEBUG      1
 #define SO_REUSEADDR  2
-#define SO_TYPE       3
+#define SO_TYPE	      3
 #define SO_ERROR      4
 #define SO_DONTROUTE  5
 #define SO_BROADCAST  6
@@ -151,8 +151,8 @@ enum {
 };
 
 #define TCPI_OPT_TIMESTAMPS 1
-#define TCPI_OPT_SACK       2
-#define TCPI_OPT_WSCALE     4
+#define TCPI_OPT_SACK	    2
+#define TCPI_OPT_WSCALE	    4
 
 /* The first part of struct tcp_info, which is all that getsockopt() fills here. Times in us, the
  * tcpi_last_* fields in ms. */
@@ -202,10 +202,10 @@ struct ifconf {
 	void __user *ifc_buf;
 };
 
-#define IFF_UP          0x1
-#define IFF_BROADCAST   0x2
-#define IFF_LOOPBACK    0x8
-#define IFF_RUNNING     0x40
-#define IFF_MULTICAST   0x1000
-#define ARPHRD_ETHER    1
+#define IFF_UP		0x1
+#define IFF_BROADCAST	0x2
+#define IFF_LOOPBACK	0x8
+#define IFF_RUNNING	0x40
+#define IFF_MULTICAST	0x1000
+#define ARPHRD_ETHER	1
 #define ARPHRD_LOOPBACK 772

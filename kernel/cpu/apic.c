@@ -11,7 +11,7 @@
  *
  * LOCKING: an I/O APIC's registers are reached through an index and a window, so ioapic_lock
  * (interrupts off) covers each pair of accesses. A local APIC is used by its own CPU only, with
- * interrupts off where two accesses belong together (apic_send_ipi).
+ * interrupts off where two accesses belong together (send_icr).
  */
 #include "kernel/cpu/apic.h"
 
@@ -42,6 +42,9 @@
 #define SVR_ENABLE	 BIT(8)
 #define LVT_MASKED	 BIT(16)
 #define LVT_NMI		 (4u << 8)
+#define ICR_NMI		 (4u << 8) /* delivery modes; 0 is the vector as it is */
+#define ICR_INIT	 (5u << 8)
+#define ICR_STARTUP	 (6u << 8)
 #define ICR_PENDING	 BIT(12)
 #define ICR_ASSERT	 BIT(14)
 #define DIVIDE_BY_16	 0x3
@@ -208,16 +211,41 @@ void apic_eoi(void)
 	lapic_write(LAPIC_EOI, 0);
 }
 
-void apic_send_ipi(int cpu, u8 vector)
+static void send_icr(u8 dest, u32 low)
 {
 	u64 flags;
 
 	local_irq_save(flags);
 	while (lapic_read(LAPIC_ICR_LOW) & ICR_PENDING)
 		cpu_relax();
-	lapic_write(LAPIC_ICR_HIGH, (u32)per_cpu(apic_id, cpu) << 24);
-	lapic_write(LAPIC_ICR_LOW, ICR_ASSERT | vector);
+	lapic_write(LAPIC_ICR_HIGH, (u32)dest << 24);
+	lapic_write(LAPIC_ICR_LOW, ICR_ASSERT | low);
 	local_irq_restore(flags);
+}
+
+void apic_send_ipi(int cpu, u8 vector)
+{
+	send_icr(per_cpu(apic_id, cpu), vector);
+}
+
+void apic_send_nmi(int cpu)
+{
+	send_icr(per_cpu(apic_id, cpu), ICR_NMI);
+}
+
+u8 apic_id_of(int cpu)
+{
+	return per_cpu(apic_id, cpu);
+}
+
+__init void apic_send_init(u8 apic_id)
+{
+	send_icr(apic_id, ICR_INIT);
+}
+
+__init void apic_send_startup(u8 apic_id, u64 page)
+{
+	send_icr(apic_id, ICR_STARTUP | (u32)(page >> PAGE_SHIFT));
 }
 
 static struct ioapic *ioapic_of(u32 gsi)

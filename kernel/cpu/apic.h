@@ -24,6 +24,11 @@ void apic_eoi(void);
 /* Arms this CPU's one-shot timer to fire in @ns nanoseconds; 0 disarms. Interrupts off. */
 void apic_timer_arm(u64 ns);
 void apic_send_ipi(int cpu, u8 vector);
+void apic_send_nmi(int cpu);
+u8 apic_id_of(int cpu);
+/* For a CPU that is not up yet: reset it; start it in real mode at physical page @page. */
+void apic_send_init(u8 apic_id);
+void apic_send_startup(u8 apic_id, u64 page);
 
 /* Routes global interrupt @gsi to @vector on @cpu, and unmasks or masks it. */
 void ioapic_route(u32 gsi, u8 vector, int cpu, bool level, bool active_low);

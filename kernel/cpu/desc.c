@@ -42,7 +42,8 @@ struct table_pointer {
 } __packed;
 
 struct gdt {
-	u64 null, kernel_cs, kernel_ds, user_ds, user_cs, tss_low, tss_high;
+	u64 null, unused8, kernel_cs, kernel_ds, user_cs32, user_ds, user_cs, unused38;
+	u64 tss_low, tss_high;
 };
 
 extern const u8 trap_stubs[256][STUB_SIZE];

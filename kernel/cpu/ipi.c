@@ -282,7 +282,7 @@ void smp_show_others(void)
 		regs = per_cpu(stopped_regs, cpu);
 		printk("CPU %d was in task %d (%.*s)%s\n", cpu, t->pid, TASK_COMM_LEN, t->comm,
 		       user_mode(regs) ? ", user mode" : "");
-		if (!user_mode(regs) && !t->is_idle)
+		if (!user_mode(regs))
 			dump_frames(regs->rip, regs->rbp);
 	}
 }

@@ -16,11 +16,15 @@ struct pt_regs {
 	u64 rip, cs, eflags, rsp, ss; /* pushed by the CPU */
 };
 
-#define GDT_KERNEL_CS 0x08
-#define GDT_KERNEL_DS 0x10
-#define GDT_USER_DS   0x1b /* 0x18 | 3; the order CS32 (unused), DS, CS is asked for by sysret */
-#define GDT_USER_CS   0x23 /* 0x20 | 3 */
-#define GDT_TSS	      0x28
+/*
+ * Selectors have the values that they have in Linux, for signal frames show them. The order (unused
+ * 32-bit code, data, code) is asked for by sysret.
+ */
+#define GDT_KERNEL_CS 0x10
+#define GDT_KERNEL_DS 0x18
+#define GDT_USER_DS   0x2b /* 0x28 | 3 */
+#define GDT_USER_CS   0x33 /* 0x30 | 3 */
+#define GDT_TSS	      0x40
 
 static inline bool user_mode(const struct pt_regs *r)
 {

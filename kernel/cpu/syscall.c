@@ -7,11 +7,12 @@
  *	functions[]      the functions, for do_syscall()
  *
  * The long way through do_syscall() is for the calls that rewrite their frame (the fast way back
- * would not load it), for numbers that nobody has defined, and, with strace=1 on the command line,
- * for all of them. So the common way pays for none of this.
+ * would not load it), for numbers that nobody has defined, and, with strace=1 on the command line or
+ * in the checked build, for all of them. So the common way pays for none of this.
  */
 #include "kernel/cpu/syscall.h"
 
+#include "kernel/debug/lockdep.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/printk.h"
 #include "kernel/sched/task.h"
@@ -42,7 +43,7 @@ __init void syscall_init(void)
 		if (e->nr >= NR_SYSCALLS || functions[e->nr])
 			panic("system call %s has number %lu, which is taken", e->name, e->nr);
 		functions[e->nr] = e;
-		if (!strace && !rewrites_frame(e->nr))
+		if (!strace && !CHECKED_BUILD && !rewrites_frame(e->nr))
 			syscall_table[e->nr] = e->fn;
 	}
 }
@@ -85,4 +86,5 @@ void do_syscall(struct pt_regs *regs)
 		regs->rax = traced_call(e, regs);
 	else
 		regs->rax = e->fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9);
+	lockdep_check_none("return to user mode");
 }

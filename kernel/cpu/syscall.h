@@ -98,6 +98,6 @@ void do_syscall(struct pt_regs *regs);
 /*
  * The last thing before user mode, with interrupts off: reschedules and delivers signals until
  * nothing is left to do. Called by the system-call, trap and interrupt exits when
- * current->work is not zero. (kernel/sched/signal.c)
+ * current->work is not zero. (kernel/sched/deliver.c)
  */
 void exit_to_user_work(struct pt_regs *regs);

@@ -7,6 +7,9 @@
 
 #include "kernel/abi/signal.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/kasan.h"
+#include "kernel/debug/lockdep.h"
 #include "kernel/lib/panic.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/extable.h"
@@ -117,6 +120,8 @@ void do_trap(struct pt_regs *regs, u32 vector, u64 error)
 {
 	if (likely(vector == TRAP_PF)) {
 		do_page_fault(regs, error, read_cr2()); /* turns interrupts on where they were */
+		if (user_mode(regs))
+			lockdep_check_none("return to user mode");
 		return;
 	}
 	if (vector >= NR_TRAPS) /* a spurious interrupt of the masked legacy PICs */
@@ -128,6 +133,8 @@ void do_trap(struct pt_regs *regs, u32 vector, u64 error)
 	}
 	if (fixup_exception(regs))
 		return;
+	if (vector == TRAP_GP)
+		kasan_explain_gp(regs);
 	panic_regs(regs, "%s, error code %lx", trap_name(vector), error);
 }
 
@@ -136,6 +143,8 @@ void do_paranoid_trap(struct pt_regs *regs, u32 vector, u64 error)
 	u64 cr2 = read_cr2();
 
 	if (vector == TRAP_NMI) {
+		if (smp_stopping())
+			smp_stop_here(regs);
 		printk("NMI on CPU %d at %pS\n", smp_processor_id(), (void *)regs->rip);
 		return;
 	}

@@ -187,8 +187,9 @@ static int map_segment(struct binary *b, const struct elf64_phdr *p, u64 bias)
 		if (err)
 			return err;
 	}
+	/* To the end of the page: dynamic loaders allocate from what lies behind their .bss. */
 	if (p->p_filesz && end > file_end && (p->p_flags & PF_W) &&
-	    clear_user((void __user *)file_end, min(bss, end) - file_end))
+	    clear_user((void __user *)file_end, bss - file_end))
 		return -EFAULT;
 	if (PAGE_ALIGN(end) <= bss)
 		return 0;

@@ -298,10 +298,10 @@ static void replace_mm(struct exec *x)
 	struct task *t = current;
 	struct mm *old = t->mm, *active = t->active_mm;
 
-	local_irq_disable();
+	spin_lock_irq(&tasklist_lock);
 	t->mm = t->active_mm = x->mm;
 	mm_activate(active, x->mm);
-	local_irq_enable();
+	spin_unlock_irq(&tasklist_lock);
 	x->mm = NULL;
 	complete_vfork(t);
 	if (old)
@@ -425,7 +425,7 @@ static u64 *put_aux(u64 *p, u64 type, u64 value)
 	return p;
 }
 
-static u64 *put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
+static void put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
 		     const struct elf_image *interp, u64 execfn, u64 random, u64 platform)
 {
 	const struct signal_struct *g = current->signal;
@@ -451,7 +451,7 @@ static u64 *put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
 	p = put_aux(p, AT_EXECFN, execfn);
 	p = put_aux(p, AT_PLATFORM, platform);
 	p = put_aux(p, AT_MINSIGSTKSZ, sigframe_max_size());
-	return put_aux(p, AT_NULL, 0);
+	put_aux(p, AT_NULL, 0);
 }
 
 /* Pointers to @n strings that lie one after the other, and a NULL; *at is the first one's address. */
@@ -489,7 +489,7 @@ static int fill_stack(struct exec *x, const struct elf_image *prog, const struct
 	*p++ = (u64)a->argc;
 	p = put_pointers(p, a->argc, &s, &at);
 	p = put_pointers(p, a->envc, &s, &at);
-	p = put_auxv(p, x, prog, interp, at, random_at, platform_at);
+	put_auxv(p, x, prog, interp, at, random_at, platform_at);
 	*sp = (random_at - words * sizeof(u64)) & ~15ul;
 	if (copy_to_user((void __user *)strings, a->buf, a->len) ||
 	    copy_to_user((void __user *)platform_at, platform, sizeof(platform)) ||

@@ -23,6 +23,7 @@
  */
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/debug/lockdep.h"
 #include "kernel/exec/process.h"
 #include "kernel/mm/mm.h"
 
@@ -167,11 +168,15 @@ static void exit_notify(int code)
 static void exit_mm(struct task *t)
 {
 	struct mm *mm = t->mm;
+	u64 flags;
 
 	if (!mm)
 		return;
 	mm_grab(mm);
+	/* Those who look at it from outside take their reference under the lock. */
+	spin_lock_irqsave(&tasklist_lock, flags);
 	t->mm = NULL;
+	spin_unlock_irqrestore(&tasklist_lock, flags);
 	complete_vfork(t);
 	mm_put(mm);
 }
@@ -213,6 +218,7 @@ void do_exit(int code)
 
 	if (in_atomic())
 		panic("do_exit() with preempt_count %x", this_cpu_read(preempt_count));
+	lockdep_check_none("the end of a task");
 	if (!g) {
 		unpublish_kthread(t);
 		leave_cpu(t);

@@ -358,6 +358,15 @@ static int link_child(struct task *t, u64 clone_flags)
 
 /* ---- the whole ---- */
 
+static void unpublish(struct task *t)
+{
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	task_unpublish(t);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
 static struct task *copy_process(const struct clone_params *p)
 {
 	struct task *t;
@@ -382,13 +391,13 @@ static struct task *copy_process(const struct clone_params *p)
 	err = copy_mm(t, p->flags);
 	if (err)
 		goto free_files;
-	err = link_child(t, p->flags);
-	if (err)
-		goto free_mm;
+	/* Before it joins the family: a sweep over all tasks finds the parent before, or both after. */
 	task_publish(t);
-	return t;
+	err = link_child(t, p->flags);
+	if (!err)
+		return t;
 
-free_mm:
+	unpublish(t);
 	mm_put(t->mm);
 	t->mm = NULL;
 free_files:

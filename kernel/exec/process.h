@@ -75,13 +75,19 @@ void pgrp_kill_orphaned(struct signal_struct *g, struct signal_struct *parent, b
 /* kill(2) on a group, with permission checked: 0, -ESRCH, -EPERM. Takes tasklist_lock. */
 int kill_pgrp(pid_t pgrp, int sig, const siginfo_t *info);
 
-/* ---- signals (signal.c, sigcalls.c) ---- */
+/* ---- signals (signal.c, deliver.c, sigcalls.c) ---- */
 
 #define SIG_KERNEL_STOP (sigmask(SIGSTOP) | sigmask(SIGTSTP) | sigmask(SIGTTIN) | sigmask(SIGTTOU))
 /* Those whose default is to do nothing. */
 #define SIG_KERNEL_IGNORE \
 	(sigmask(SIGCONT) | sigmask(SIGCHLD) | sigmask(SIGWINCH) | sigmask(SIGURG))
 #define SIG_UNBLOCKABLE (sigmask(SIGKILL) | sigmask(SIGSTOP))
+
+/* Process 1: no signal ends or stops it that it has not asked for. */
+static inline bool is_init_process(const struct signal_struct *g)
+{
+	return unlikely(init_task && g == init_task->signal);
+}
 
 /* A signal that was taken off the queue, to be handled. */
 struct ksignal {
@@ -102,7 +108,9 @@ int dequeue_signal(sigset_t blocked, siginfo_t *info);
 void recalc_sigpending(void);
 /* The action for @sig has become "ignore": forgets it everywhere. Handlers locked. */
 void drop_signals(struct signal_struct *g, sigset_t set);
-/* Ends all threads but current's; handlers locked. */
+/* All threads are to stop for @sig; each follows in get_signal(). Handlers locked. */
+void start_group_stop(struct signal_struct *g, int sig);
+/* Ends all threads but current. Handlers locked. */
 void zap_other_threads(struct signal_struct *g);
 /* current begins to end: others get its share of the process's signals. True if it is the last. */
 bool exit_signals(void);

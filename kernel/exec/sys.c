@@ -6,6 +6,7 @@
  * accepts for an ordinary process and change nothing.
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/string.h"
@@ -133,11 +134,6 @@ SYSCALL_DEFINE0(sched_yield)
 	return 0;
 }
 
-static u64 online_cpus(void)
-{
-	return nr_cpus == 64 ? ~0ull : BIT(nr_cpus) - 1;
-}
-
 /* The thread @pid (0: the caller) with a reference, or NULL. */
 static struct task *get_thread(pid_t pid)
 {
@@ -162,19 +158,9 @@ SYSCALL_DEFINE3(sched_getaffinity, pid_t, pid, unsigned, len, u64 __user *, umas
 	return put_user(mask, umask) ? -EFAULT : (long)sizeof(mask);
 }
 
-/* A task changes CPUs when it is woken, so it takes a nap. */
-static void leave_forbidden_cpu(void)
-{
-	DECLARE_WAIT_QUEUE_HEAD(nobody);
-
-	while (!(current->cpus_allowed & BIT(smp_processor_id())) && !signal_pending(current))
-		wait_event_interruptible_deadline(&nobody, false,
-						  deadline_after(50 * NSEC_PER_USEC));
-}
-
 SYSCALL_DEFINE3(sched_setaffinity, pid_t, pid, unsigned, len, const u64 __user *, umask)
 {
-	u64 mask = 0, flags;
+	u64 mask = 0;
 	struct task *t;
 	long err = 0;
 
@@ -190,12 +176,7 @@ SYSCALL_DEFINE3(sched_setaffinity, pid_t, pid, unsigned, len, const u64 __user *
 		   current->signal->euid != t->signal->euid) {
 		err = -EPERM;
 	} else {
-		/* Wakers of @t choose its CPU under pi_lock. */
-		spin_lock_irqsave(&t->pi_lock, flags);
-		t->cpus_allowed = mask;
-		spin_unlock_irqrestore(&t->pi_lock, flags);
-		if (t == current)
-			leave_forbidden_cpu();
+		set_cpus_allowed(t, mask);
 	}
 	task_put(t);
 	return err;

@@ -17,6 +17,7 @@
 
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/apic.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/seq.h"
 #include "kernel/mm/slab.h"
@@ -115,6 +116,11 @@ void do_irq(struct pt_regs *regs, u8 vector)
 		this_cpu_inc(resched_count);
 		sched_ipi();
 		break;
+	case VECTOR_CALL:
+		smp_call_interrupt();
+		break;
+	case VECTOR_STOP:
+		smp_stop_here(regs);
 	case VECTOR_SPURIOUS:
 		/* Not in service, so it must not be acknowledged: SDM volume 3, 11.9. */
 		this_cpu_inc(spurious_count);
@@ -130,12 +136,13 @@ void do_irq(struct pt_regs *regs, u8 vector)
 	irq_exit();
 }
 
-#define SHOW_COUNTS(s, label, var, text) \
+/* @count is an expression in cpu. */
+#define SHOW_COUNTS(s, label, count, text) \
 	do { \
 		seq_printf(s, "%3s:", label); \
-		for_each_cpu(_c) \
+		for_each_cpu(cpu) \
 		{ \
-			seq_printf(s, " %10lu", per_cpu(var, _c)); \
+			seq_printf(s, " %10lu", (u64)(count)); \
 		} \
 		seq_printf(s, "   %s\n", text); \
 	} while (0)
@@ -158,8 +165,10 @@ static void interrupts_show(struct seq *s)
 		for (struct irq_action *a = lines[i].actions; a; a = a->next)
 			seq_printf(s, "%s%s", a->name, a->next ? ", " : "\n");
 	}
-	SHOW_COUNTS(s, "LOC", timer_count, "Local timer interrupts");
-	SHOW_COUNTS(s, "RES", resched_count, "Rescheduling interrupts");
-	SHOW_COUNTS(s, "SPU", spurious_count, "Spurious interrupts");
+	SHOW_COUNTS(s, "LOC", per_cpu(timer_count, cpu), "Local timer interrupts");
+	SHOW_COUNTS(s, "RES", per_cpu(resched_count, cpu), "Rescheduling interrupts");
+	SHOW_COUNTS(s, "CAL", smp_call_count(cpu), "Function call interrupts");
+	SHOW_COUNTS(s, "TLB", tlb_shootdown_count(cpu), "TLB shootdowns");
+	SHOW_COUNTS(s, "SPU", per_cpu(spurious_count, cpu), "Spurious interrupts");
 }
 PROC_ENTRY(interrupts, "interrupts", interrupts_show);

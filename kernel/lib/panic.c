@@ -1,6 +1,7 @@
 /*
- * The last words: what broke, in which context, the registers, the call chain with names; then the
- * machine stops, or does what panic= on the command line says (halt, poweroff, reboot).
+ * The last words: what broke, in which context, the registers, the call chain with names, and where
+ * the other CPUs were, which are stopped before the first word. Then the machine stops, or does what
+ * panic= on the command line says (halt, poweroff, reboot).
  *
  * Nothing here may fault, or the reason would be lost under a second report. Backtraces follow the
  * chain of frame pointers (the kernel is compiled with them), each of which is looked up in the
@@ -8,9 +9,10 @@
  */
 #include "kernel/lib/panic.h"
 
-#include "kernel/cpu/apic.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/power.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/lockdep.h"
 #include "kernel/irq/preempt.h"
 #include "kernel/lib/atomic.h"
 #include "kernel/lib/init.h"
@@ -53,22 +55,31 @@ static bool readable(const void *p, size_t n)
 	return true;
 }
 
-void dump_frames(u64 rip, u64 rbp)
+int stack_frames(u64 rbp, u64 *ips, int max)
 {
 	const struct frame *f = (const void *)rbp;
+	int n = 0;
 
-	printk("Call trace:\n");
-	if (rip)
-		printk("  %pS\n", (void *)rip);
-	for (int i = 0; i < MAX_FRAMES && readable(f, sizeof(*f)); i++) {
-		if (!is_kernel_text(f->ret))
-			break;
+	while (n < max && readable(f, sizeof(*f)) && is_kernel_text(f->ret)) {
 		/* The call, not the line after it: a call that never returns may end its function. */
-		printk("  %pS\n", (void *)(f->ret - 1));
+		ips[n++] = f->ret - 1;
 		if (f->next <= f) /* stacks grow down, so callers are above */
 			break;
 		f = f->next;
 	}
+	return n;
+}
+
+void dump_frames(u64 rip, u64 rbp)
+{
+	u64 ips[MAX_FRAMES];
+	int n = stack_frames(rbp, ips, MAX_FRAMES);
+
+	printk("Call trace:\n");
+	if (rip)
+		printk("  %pS\n", (void *)rip);
+	for (int i = 0; i < n; i++)
+		printk("  %pS\n", (void *)ips[i]);
 }
 
 void dump_stack(void)
@@ -103,21 +114,34 @@ static void show_where(void)
 
 	printk("CPU %d, %s context, preempt_count %x, task %d (%.*s)\n", smp_processor_id(),
 	       context_name(), this_cpu_read(preempt_count), t->pid, TASK_COMM_LEN, t->comm);
+	show_held_locks(smp_processor_id());
 }
 
-/* Only one CPU speaks, and only once: a panic inside a panic stops at once. */
+/*
+ * Only one CPU speaks, and only once: a panic inside a panic stops at once. A CPU that panics second
+ * waits here for the NMI of the first.
+ */
 static void begin_panic(void)
 {
 	local_irq_disable();
 	if (cmpxchg(&panic_cpu, -1, smp_processor_id()) != -1)
 		machine_halt();
-	for_each_cpu(cpu) if (cpu != smp_processor_id()) apic_send_ipi(cpu, VECTOR_STOP);
+	lockdep_off();
+	smp_stop_others();
+	/* Whoever was stopped in the middle of printing will not unlock. */
+	console_lock_tries = 1000;
 }
 
 static void __noreturn end_panic(void)
 {
 	char what[16] = "halt";
 
+	smp_show_others();
+	for_each_cpu(cpu)
+	{
+		if (cpu != smp_processor_id())
+			show_held_locks(cpu);
+	}
 	cmdline_get("panic", what, sizeof(what));
 	printk("---[ end of panic: %s ]---\n", what);
 	if (!strcmp(what, "poweroff"))

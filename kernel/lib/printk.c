@@ -22,7 +22,8 @@
 
 #define LOG_SIZE   65536u /* a power of two */
 #define LINE_SIZE  512 /* longer messages are cut */
-#define LOCK_TRIES 10000000
+
+int console_lock_tries = 10000000;
 
 static DEFINE_SPINLOCK(log_lock);
 static int log_owner = -1; /* [log_lock] CPU that holds it */
@@ -38,7 +39,7 @@ static bool lock_log(void)
 {
 	if (READ_ONCE(log_owner) == smp_processor_id())
 		return false;
-	for (int i = 0; i < LOCK_TRIES; i++) {
+	for (int i = 0; i < console_lock_tries; i++) {
 		if (spin_trylock(&log_lock)) {
 			WRITE_ONCE(log_owner, smp_processor_id());
 			return true;

@@ -40,6 +40,14 @@ void warn_at(const char *file, int line, const char *what);
 /* Prints the call chain of the caller, or the one that starts at frame pointer @rbp. */
 void dump_stack(void);
 void dump_frames(u64 rip, u64 rbp);
+/* The same into @ips, innermost first; returns how many, at most @max. Any context. */
+int stack_frames(u64 rbp, u64 *ips, int max);
+
+/*
+ * How often a lock of the log or of a console is tried before a message goes ahead without it: a
+ * large number until there is a panic.
+ */
+extern int console_lock_tries;
 
 /* A console is something that takes bytes in any context; write() turns \n into \r\n itself. */
 struct console {

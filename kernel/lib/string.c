@@ -9,6 +9,7 @@
  * Costs: memcpy and memset of n bytes take about n/4 and n/8 instructions, plus ten.
  */
 #include "kernel/abi/errno.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/string.h"
 
 /* The compiler knows these loops as memcpy and memset, and would call the function from itself. */
@@ -58,6 +59,8 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 	u8 *d = dst;
 	const u8 *s = src;
 
+	kasan_check_read(src, n);
+	kasan_check_write(dst, n);
 	if (n > 32) {
 		do {
 			u64 w0 = R64(s, 0), w1 = R64(s, 1), w2 = R64(s, 2), w3 = R64(s, 3);
@@ -122,6 +125,8 @@ static void move_forward(u8 *d, const u8 *s, size_t n)
 
 void *memmove(void *dst, const void *src, size_t n)
 {
+	kasan_check_read(src, n);
+	kasan_check_write(dst, n);
 	if (n <= 32)
 		move_small(dst, src, n);
 	else if ((uintptr_t)dst - (uintptr_t)src >= n)
@@ -136,6 +141,7 @@ void *memset(void *dst, int c, size_t n)
 	u64 w = (u8)c * 0x0101010101010101ul;
 	u8 *d = dst;
 
+	kasan_check_write(dst, n);
 	for (; n >= 64; n -= 64, d += 64) {
 		W64(d, 0) = w;
 		W64(d, 1) = w;
@@ -163,6 +169,8 @@ int memcmp(const void *a, const void *b, size_t n)
 {
 	const u8 *p = a, *q = b;
 
+	kasan_check_read(a, n);
+	kasan_check_read(b, n);
 	for (; n >= 8; n -= 8, p += 8, q += 8) {
 		u64 x = R64(p, 0), y = R64(q, 0);
 
@@ -193,6 +201,7 @@ size_t strlen(const char *s)
 
 	while (*p)
 		p++;
+	kasan_check_read(s, (size_t)(p - s) + 1);
 	return (size_t)(p - s);
 }
 
@@ -202,6 +211,7 @@ size_t strnlen(const char *s, size_t max)
 
 	while (n < max && s[n])
 		n++;
+	kasan_check_read(s, n < max ? n + 1 : n);
 	return n;
 }
 

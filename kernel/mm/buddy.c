@@ -24,6 +24,8 @@
  *	pcp		of its own CPU only, with interrupts off. Others only read the count.
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/internal.h"
 #include "kernel/sched/spinlock.h"
@@ -203,6 +205,7 @@ struct page *alloc_pages(unsigned order, gfp_t gfp)
 	p->order = order;
 	p->inuse = 0;
 	refcount_set(&p->refs, 1);
+	kasan_alloc_pages(page_address(p), order);
 	if (gfp & __GFP_ZERO)
 		for (u64 i = 0; i < 1ul << order; i++)
 			clear_page(page_address(p + i));
@@ -213,6 +216,7 @@ static void free_block(struct page *p, unsigned order)
 {
 	u64 flags;
 
+	kasan_free_pages(page_address(p), order);
 	if (order == 0) {
 		free_one(p);
 		return;
@@ -273,18 +277,31 @@ u64 nr_free_pages(void)
 	return n;
 }
 
-u64 reclaim_caches(void)
+/* What one CPU keeps for itself. Its CPU; any context, interrupts off or on. */
+static void drain_this_cpu(void *unused)
 {
-	u64 before = nr_free_pages(), after, flags;
+	u64 flags;
 
 	slab_reclaim();
-	kstack_reclaim();
 	table_cache_drain();
 	/* A block of many pages may have its last page in here. */
 	local_irq_save(flags);
 	pcp_drain(this_cpu_ptr(page_cache), 0);
 	local_irq_restore(flags);
+}
 
+u64 reclaim_caches(void)
+{
+	u64 before = nr_free_pages(), after;
+
+	kasan_drain();
+	/* Other CPUs answer by interrupt, and one that has interrupts off must not wait for them. */
+	if (in_atomic() || irqs_disabled()) {
+		drain_this_cpu(NULL);
+	} else {
+		kstack_reclaim();
+		on_each_cpu(drain_this_cpu, NULL);
+	}
 	after = nr_free_pages();
 	return after > before ? after - before : 0;
 }
@@ -301,8 +318,10 @@ void buddy_add_range(u64 pfn, u64 end)
 {
 	u64 flags;
 
-	for (u64 i = pfn; i < end; i++)
+	for (u64 i = pfn; i < end; i++) {
 		pfn_to_page(i)->flags = 0;
+		kasan_free_pages(page_address(pfn_to_page(i)), 0);
+	}
 	total_pages += end - pfn;
 	spin_lock_irqsave(&buddy_lock, flags);
 	while (pfn < end) {
@@ -320,10 +339,11 @@ void buddy_add_range(u64 pfn, u64 end)
 
 typedef u64 __attribute__((may_alias)) word;
 
-void clear_page(void *va)
+__no_kasan void clear_page(void *va)
 {
 	word *w = va;
 
+	kasan_check_write(va, PAGE_SIZE);
 	for (word *end = w + 512; w < end; w += 16) {
 		w[0] = w[1] = w[2] = w[3] = 0;
 		w[4] = w[5] = w[6] = w[7] = 0;
@@ -332,11 +352,13 @@ void clear_page(void *va)
 	}
 }
 
-void copy_page(void *dst, const void *src)
+__no_kasan void copy_page(void *dst, const void *src)
 {
 	const word *s = src;
 	word *d = dst;
 
+	kasan_check_read(src, PAGE_SIZE);
+	kasan_check_write(dst, PAGE_SIZE);
 	for (const word *end = s + 512; s < end; s += 8, d += 8) {
 		u64 a = s[0], b = s[1], c = s[2], e = s[3];
 

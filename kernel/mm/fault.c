@@ -17,6 +17,7 @@
  */
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/irq/preempt.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
@@ -218,6 +219,7 @@ static void bad_kernel_fault(const struct pt_regs *regs, u64 error_code, u64 add
 			    : kstack_guard_hit(addr) ? "kernel stack guard"
 						     : "kernel";
 
+	kasan_explain_fault(addr);
 	panic("page fault: %s %s address %lx at %pS (error code %lx)", what, whose, addr,
 	      (void *)regs->rip, error_code);
 }

@@ -15,6 +15,7 @@
  */
 #include "kernel/cpu/boot_info.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
@@ -253,12 +254,26 @@ static __init void map_memory(const struct boot_info *bi)
 	}
 	/* One entry for all of vmalloc's addresses and the stacks: see pagetable.h. */
 	kernel_pgd[pt_index(VMALLOC_START, 3)] = virt_to_phys(early_table()) | PTE_P | PTE_W;
+	kasan_map_early(kernel_pgd);
 
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	write_cr0(read_cr0() | CR0_WP);
 	write_cr3(virt_to_phys(kernel_pgd));
 	write_cr4(read_cr4() | CR4_PGE);
 	early_top = ~0ul;
+}
+
+/* Shadow for all of RAM, once every part of it can be reached. */
+static __init void map_shadow(const struct boot_info *bi)
+{
+	for (int i = 0; i < bi->nr_mem; i++) {
+		const struct mem_region *m = &bi->mem[i];
+
+		if (m->type == MEM_RAM && m->size)
+			kasan_init_range((u64)phys_to_virt(m->base),
+					 (u64)phys_to_virt(m->base + m->size), early_alloc);
+	}
+	kasan_init(early_alloc);
 }
 
 /* ---- 3. pages ---- */
@@ -288,6 +303,7 @@ __init void mm_init(const struct boot_info *bi)
 	uaccess_init(); /* changes code, so before code becomes read-only */
 	read_memory_map(bi);
 	map_memory(bi);
+	map_shadow(bi);
 	make_mem_map();
 	slab_init();
 	kmalloc_init();

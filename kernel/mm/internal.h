@@ -12,9 +12,20 @@ void buddy_add_range(u64 pfn, u64 end); /* frames pfn to end - 1 become free mem
 /* slab.c, kmalloc.c */
 void slab_init(void);
 void kmalloc_init(void);
-/* Empties this CPU's magazines and gives empty slabs back. Process context. */
+/* Empties this CPU's magazines and gives empty slabs back. Any context. */
 void slab_reclaim(void);
-size_t kmem_cache_size(const struct kmem_cache *c); /* bytes of an object, rounded up */
+size_t kmem_cache_size(const struct kmem_cache *c); /* bytes from one object to the next */
+size_t kmem_cache_object_size(const struct kmem_cache *c); /* bytes as asked for */
+/* For the address sanitizer: kmem_cache_free() without it; how many objects it keeps back. */
+void slab_put(struct kmem_cache *c, void *obj);
+void kmem_cache_quarantine(struct kmem_cache *c, long change);
+/* The place of a slab that @addr lies in: an object and what is behind it. False if in no slab. */
+struct slab_place {
+	struct kmem_cache *cache;
+	const char *name;
+	void *obj;
+};
+bool slab_find(const void *addr, struct slab_place *place);
 
 /* kstack.c */
 void kstack_reclaim(void); /* frees the stacks that nobody uses. Process context */
@@ -39,8 +50,10 @@ struct vm_area *vma_next(const struct vm_area *vma);
 struct vm_area *vma_prev(const struct vm_area *vma);
 /* The lowest address that nothing else may use above what lies below @vma: a stack keeps a gap. */
 u64 vma_floor(const struct vm_area *vma);
-/* The highest hole of @len bytes in [lo, hi), or -ENOMEM. */
+/* The highest hole of @len bytes in [lo, hi), or -ENOMEM. O(number of areas). */
 long vma_find_hole(struct mm *mm, u64 len, u64 lo, u64 hi);
+/* The same below mm->mmap_base, where it usually is O(log n). */
+long vma_find_place(struct mm *mm, u64 len);
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define MAX_MAP_COUNT	65530 /* areas of one address space, /proc/sys/vm/max_map_count of Linux */
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)

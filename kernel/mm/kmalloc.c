@@ -3,6 +3,7 @@
  * two and the size half-way to the next), so at most a third is lost to rounding. Larger requests
  * get whole blocks of pages, marked PG_LARGE.
  */
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/internal.h"
@@ -52,14 +53,18 @@ static void *kmalloc_large(size_t size, gfp_t gfp)
 	if (!p)
 		return NULL;
 	p->flags = PG_LARGE;
-	return page_address(p);
+	return kasan_kmalloc(page_address(p), size, PAGE_SIZE << order);
 }
 
 void *kmalloc(size_t size, gfp_t gfp)
 {
+	unsigned index;
+
 	if (unlikely(size > KMALLOC_MAX_CACHE))
 		return kmalloc_large(size, gfp);
-	return kmem_cache_alloc(kmalloc_caches[kmalloc_index(size)], gfp);
+	index = kmalloc_index(size);
+	return kasan_kmalloc(kmem_cache_alloc(kmalloc_caches[index], gfp), size,
+			     kmalloc_bytes(index));
 }
 
 void kfree(const void *p)
@@ -82,8 +87,9 @@ void kfree(const void *p)
 size_t ksize(const void *p)
 {
 	const struct page *pg = virt_to_page(p);
+	size_t room = pg->flags & PG_SLAB ? kmem_cache_object_size(pg->slab) : PAGE_SIZE << pg->order;
 
-	return pg->flags & PG_SLAB ? kmem_cache_size(pg->slab) : PAGE_SIZE << pg->order;
+	return kasan_ksize(p, room);
 }
 
 void *krealloc(void *p, size_t size, gfp_t gfp)

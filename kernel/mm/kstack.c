@@ -12,6 +12,7 @@
  * LOCKING
  *	stack_lock	the bitmap of slots and the list of free stacks. Any context (irqsave).
  */
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/vmalloc.h"
@@ -89,6 +90,10 @@ static void *stack_map(void)
 	if (slot == NR_SLOTS)
 		return NULL;
 	stack = slot_stack(slot);
+	if (kasan_populate(stack, KSTACK_SIZE)) {
+		slot_put(slot);
+		return NULL;
+	}
 	for (u64 done = 0; done < KSTACK_SIZE; done += PAGE_SIZE) {
 		struct page *p = alloc_page(GFP_KERNEL);
 
@@ -124,7 +129,11 @@ void *kstack_alloc(void)
 {
 	void *s = stack_pop();
 
-	return s ? s : stack_map();
+	if (!s)
+		s = stack_map();
+	if (s)
+		kasan_stack_alloc(s, KSTACK_SIZE);
+	return s;
 }
 
 void kstack_free(void *stack)
@@ -139,6 +148,7 @@ void kstack_free(void *stack)
 		stack_unmap((u64)stack, KSTACK_SIZE);
 		return;
 	}
+	kasan_stack_free(stack, KSTACK_SIZE);
 	spin_lock_irqsave(&stack_lock, flags);
 	s->next = free_stacks;
 	free_stacks = s;

@@ -109,7 +109,7 @@ static long remap_locked(struct mm *mm, struct remap *r)
 	}
 	if (!(r->flags & MREMAP_MAYMOVE))
 		return -ENOMEM;
-	at = vma_find_hole(mm, r->new_len, MMAP_MIN_ADDR, mm->mmap_base);
+	at = vma_find_place(mm, r->new_len);
 	if (at < 0)
 		return at;
 	r->new_addr = (u64)at;

@@ -33,7 +33,6 @@ static void meminfo_show(struct seq *s)
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
-		seq_printf(s, "%-16s%8lu kB\n", lines[i].name,
-			   lines[i].pages << (PAGE_SHIFT - 10));
+		seq_printf(s, "%-16s%8lu kB\n", lines[i].name, lines[i].pages << (PAGE_SHIFT - 10));
 }
 PROC_ENTRY(meminfo, "meminfo", meminfo_show);

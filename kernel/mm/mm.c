@@ -41,7 +41,7 @@ struct mm *mm_alloc(void)
 	refcount_set(&mm->users, 1);
 	refcount_set(&mm->refs, 1);
 	mutex_init(&mm->lock);
-	mm->mmap_base = mm->stack_top = USER_TOP;
+	mm->mmap_base = mm->stack_top = mm->hole_hint = USER_TOP;
 	return mm;
 }
 

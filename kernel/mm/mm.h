@@ -80,6 +80,8 @@ struct mm {
 	struct rb_root areas; /* [lock] */
 	struct vm_area *last; /* [lock] the area found last */
 	unsigned map_count; /* [lock] areas */
+	u64 hole_hint; /* [lock] no hole larger than hole_max lies between it and mmap_base */
+	u64 hole_max; /* [lock] bytes */
 	u64 brk_start, brk; /* [lock] */
 	u64 mmap_base; /* [I] areas are placed below it, downwards */
 	u64 stack_top; /* [I] */
@@ -101,6 +103,8 @@ static inline void mm_grab(struct mm *mm)
 	refcount_inc(&mm->refs);
 }
 void mm_drop(struct mm *mm);
+/* The address space in CR3, NULL for the kernel's own. Its CPU only. */
+DECLARE_PER_CPU(struct mm *, loaded_mm);
 /* Loads @mm's page table on this CPU; NULL loads the kernel's own. Interrupts off. */
 void mm_activate(struct mm *prev, struct mm *next);
 

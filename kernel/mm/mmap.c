@@ -113,7 +113,7 @@ static long choose_address(struct mm *mm, u64 addr, u64 len, int flags)
 	}
 	if (flags & MAP_32BIT)
 		return vma_find_hole(mm, len, 0x40000000, 0x80000000);
-	at = vma_find_hole(mm, len, MMAP_MIN_ADDR, mm->mmap_base);
+	at = vma_find_place(mm, len);
 	if (at < 0)
 		at = vma_find_hole(mm, len, mm->mmap_base, USER_TOP);
 	return at;

@@ -113,8 +113,9 @@ void put_page(struct page *p);
 
 u64 nr_free_pages(void);
 /*
- * Gives back what this CPU's caches hold (pages, slab magazines, empty slabs, page tables, kernel
- * stacks) and says how many pages became free. Process context.
+ * Gives back what the caches in front of the allocator hold (pages, slab magazines, empty slabs,
+ * page tables, kernel stacks), on all CPUs where the context allows, and says how many pages became
+ * free. Process context.
  */
 u64 reclaim_caches(void);
 

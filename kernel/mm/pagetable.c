@@ -9,12 +9,13 @@
  * forgotten them: another thread of the process may be using them through its CPU's TLB until then.
  */
 #include "kernel/abi/errno.h"
+#include "kernel/cpu/cpu.h"
 #include "kernel/mm/pagetable.h"
 
 #define TABLES_KEPT 32
 #define PGDS_KEPT   8
 
-/* Clean tables for reuse: process context of this CPU only, and no sleep in between. */
+/* Clean tables for reuse: this CPU only, with interrupts off. */
 struct table_cache {
 	u32 nr_tables, nr_pgds;
 	u64 *tables[TABLES_KEPT]; /* all zero */
@@ -27,16 +28,37 @@ u64 *kernel_pgd;
 
 /* ---- tables ---- */
 
+/* Takes the last of @count tables in @kept, or NULL. */
+static u64 *kept_pop(u32 *count, u64 **kept)
+{
+	u64 flags, *t;
+
+	local_irq_save(flags);
+	t = *count ? kept[--*count] : NULL;
+	local_irq_restore(flags);
+	return t;
+}
+
+/* Keeps @t if there is room for it; else frees it. */
+static void kept_push(u32 *count, u64 **kept, u32 max, u64 *t)
+{
+	u64 flags;
+
+	local_irq_save(flags);
+	if (*count < max)
+		kept[(*count)++] = t;
+	else
+		free_page(t);
+	local_irq_restore(flags);
+}
+
 static u64 *table_alloc(void)
 {
 	struct table_cache *c = this_cpu_ptr(table_cache);
-	u64 *t;
+	u64 *t = kept_pop(&c->nr_tables, c->tables);
 
-	if (c->nr_tables) {
-		vm_stat_add(VM_STAT_TABLES, 1);
-		return c->tables[--c->nr_tables];
-	}
-	t = get_free_page(GFP_KERNEL | __GFP_ZERO);
+	if (!t)
+		t = get_free_page(GFP_KERNEL | __GFP_ZERO);
 	if (t)
 		vm_stat_add(VM_STAT_TABLES, 1);
 	return t;
@@ -48,20 +70,17 @@ static void table_free(u64 *t)
 	struct table_cache *c = this_cpu_ptr(table_cache);
 
 	vm_stat_add(VM_STAT_TABLES, -1);
-	if (c->nr_tables < TABLES_KEPT)
-		c->tables[c->nr_tables++] = t;
-	else
-		free_page(t);
+	kept_push(&c->nr_tables, c->tables, TABLES_KEPT, t);
 }
 
 u64 *pgd_alloc(void)
 {
 	struct table_cache *c = this_cpu_ptr(table_cache);
-	u64 *pgd;
+	u64 *pgd = kept_pop(&c->nr_pgds, c->pgds);
 
-	if (c->nr_pgds) {
+	if (pgd) {
 		vm_stat_add(VM_STAT_TABLES, 1);
-		return c->pgds[--c->nr_pgds];
+		return pgd;
 	}
 	pgd = table_alloc();
 	if (!pgd)
@@ -77,20 +96,18 @@ void pgd_free(u64 *pgd)
 
 	BUG_ON(virt_to_page(pgd)->inuse);
 	vm_stat_add(VM_STAT_TABLES, -1);
-	if (c->nr_pgds < PGDS_KEPT)
-		c->pgds[c->nr_pgds++] = pgd;
-	else
-		free_page(pgd);
+	kept_push(&c->nr_pgds, c->pgds, PGDS_KEPT, pgd);
 }
 
 void table_cache_drain(void)
 {
 	struct table_cache *c = this_cpu_ptr(table_cache);
+	u64 *t;
 
-	while (c->nr_tables)
-		free_page(c->tables[--c->nr_tables]);
-	while (c->nr_pgds)
-		free_page(c->pgds[--c->nr_pgds]);
+	while ((t = kept_pop(&c->nr_tables, c->tables)))
+		free_page(t);
+	while ((t = kept_pop(&c->nr_pgds, c->pgds)))
+		free_page(t);
 }
 
 /* ---- kernel half ---- */
@@ -110,7 +127,7 @@ static u64 *kernel_table(u64 *entry)
 	return pte_table(READ_ONCE(*entry));
 }
 
-int kmap_page(u64 va, u64 pa, u64 prot)
+int kmap_page_once(u64 va, u64 pa, u64 prot)
 {
 	u64 *t = kernel_pgd;
 
@@ -120,9 +137,15 @@ int kmap_page(u64 va, u64 pa, u64 prot)
 			return -ENOMEM;
 	}
 	t += pt_index(va, 0);
-	BUG_ON(*t);
-	WRITE_ONCE(*t, pa | prot);
-	return 0;
+	return cmpxchg(t, 0, pa | prot) ? -EEXIST : 0;
+}
+
+int kmap_page(u64 va, u64 pa, u64 prot)
+{
+	int r = kmap_page_once(va, pa, prot);
+
+	BUG_ON(r == -EEXIST);
+	return r;
 }
 
 /* The entry for @va at the lowest level there is. */

@@ -74,6 +74,8 @@ static inline bool pte_has_page(u64 e)
 
 /* Maps one page; 0, -ENOMEM. The caller owns the address. */
 int kmap_page(u64 va, u64 pa, u64 prot);
+/* The same for an address that several may map at a time: -EEXIST for all but the first. */
+int kmap_page_once(u64 va, u64 pa, u64 prot);
 /* Clears the entry of one page and returns what it was. No TLB flush. */
 u64 kunmap_page(u64 va);
 /* The entry that maps kernel address @va (of any level), or 0. */

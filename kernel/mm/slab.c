@@ -21,9 +21,11 @@
  *			count for statistics.
  *	c->lock		slabs of the cache, their freelists and counts. Any context (irqsave);
  *			buddy_lock is taken under it.
- *	caches_lock	the list of caches; process context. c->lock is taken under it.
+ *	caches_lock	the list of caches; irqsave, because slab_reclaim() comes by interrupt
+ *			from another CPU. c->lock is taken under it.
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
@@ -54,6 +56,7 @@ struct kmem_cache {
 	u32 nr_empty; /* [lock] */
 	u64 nr_slabs; /* [lock] */
 	u64 nr_out; /* [lock] objects not in slabs: in use, or in magazines */
+	u64 nr_quarantined; /* [a] freed, but kept back by the address sanitizer */
 	struct list_head link; /* [caches_lock] */
 };
 
@@ -93,6 +96,7 @@ static bool grow(struct kmem_cache *c, gfp_t gfp)
 	}
 	s->freelist = next;
 	s->inuse = 0;
+	kasan_poison_slab(page_address(s), PAGE_SIZE << c->order);
 	vm_stat_add(VM_STAT_SLAB, 1l << c->order);
 
 	spin_lock_irqsave(&c->lock, flags);
@@ -234,6 +238,8 @@ void *kmem_cache_alloc(struct kmem_cache *c, gfp_t gfp)
 		local_irq_restore(flags);
 		obj = alloc_slow(c, gfp);
 	}
+	if (likely(obj))
+		kasan_slab_alloc(c, obj);
 	if ((gfp & __GFP_ZERO) && obj)
 		memset(obj, 0, c->object_size);
 	return obj;
@@ -258,7 +264,7 @@ static noinline void free_slow(struct kmem_cache *c, void *obj)
 	local_irq_restore(flags);
 }
 
-void kmem_cache_free(struct kmem_cache *c, void *obj)
+void slab_put(struct kmem_cache *c, void *obj)
 {
 	struct magazine *m;
 	u64 flags;
@@ -272,6 +278,12 @@ void kmem_cache_free(struct kmem_cache *c, void *obj)
 	}
 	local_irq_restore(flags);
 	free_slow(c, obj);
+}
+
+void kmem_cache_free(struct kmem_cache *c, void *obj)
+{
+	if (!kasan_slab_free(c, obj))
+		slab_put(c, obj);
 }
 
 /* Empties the magazine of this CPU and frees empty slabs. */
@@ -292,11 +304,12 @@ static void cache_reclaim(struct kmem_cache *c)
 void slab_reclaim(void)
 {
 	struct kmem_cache *c;
+	u64 flags;
 
-	spin_lock(&caches_lock);
+	spin_lock_irqsave(&caches_lock, flags);
 	list_for_each_entry(c, &caches, link)
 		cache_reclaim(c);
-	spin_unlock(&caches_lock);
+	spin_unlock_irqrestore(&caches_lock, flags);
 }
 
 /* ---- caches ---- */
@@ -316,11 +329,13 @@ static void choose_order(struct kmem_cache *c)
 static void cache_setup(struct kmem_cache *c, const char *name, size_t size, size_t align,
 			bool magazines)
 {
+	u64 flags;
+
 	if (!align)
 		align = size >= 64 && size % 64 == 0 ? 64 : 8;
 	c->name = name;
 	c->object_size = (u32)size;
-	c->size = (u32)ALIGN_UP(max(size, sizeof(void *)), align);
+	c->size = (u32)ALIGN_UP(max(kasan_slab_size(size), sizeof(void *)), align);
 	choose_order(c);
 	if (!c->per_slab)
 		panic("%s: objects of %zu bytes are too large for a slab", name, size);
@@ -332,9 +347,9 @@ static void cache_setup(struct kmem_cache *c, const char *name, size_t size, siz
 	INIT_LIST_HEAD(&c->partial);
 	INIT_LIST_HEAD(&c->empty);
 
-	spin_lock(&caches_lock);
+	spin_lock_irqsave(&caches_lock, flags);
 	list_add_tail(&c->link, &caches);
-	spin_unlock(&caches_lock);
+	spin_unlock_irqrestore(&caches_lock, flags);
 }
 
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align)
@@ -351,10 +366,11 @@ void kmem_cache_destroy(struct kmem_cache *c)
 {
 	u64 flags;
 
-	spin_lock(&caches_lock);
+	spin_lock_irqsave(&caches_lock, flags);
 	list_del(&c->link);
-	spin_unlock(&caches_lock);
+	spin_unlock_irqrestore(&caches_lock, flags);
 
+	kasan_drain();
 	/* Nobody uses the cache any more, so other CPUs' magazines hold still. */
 	for_each_cpu(cpu)
 	{
@@ -376,7 +392,7 @@ void kmem_cache_destroy(struct kmem_cache *c)
 
 size_t kmem_cache_inuse(const struct kmem_cache *c)
 {
-	u64 n = READ_ONCE(c->nr_out), cached = 0;
+	u64 n = READ_ONCE(c->nr_out), cached = READ_ONCE(c->nr_quarantined);
 
 	for_each_cpu(cpu) cached += READ_ONCE(READ_ONCE(c->mag[cpu])->count);
 	/* Another CPU may move objects while we add up. */
@@ -388,16 +404,46 @@ size_t kmem_cache_size(const struct kmem_cache *c)
 	return c->size;
 }
 
+size_t kmem_cache_object_size(const struct kmem_cache *c)
+{
+	return c->object_size;
+}
+
+void kmem_cache_quarantine(struct kmem_cache *c, long n)
+{
+	__atomic_fetch_add(&c->nr_quarantined, (u64)n, __ATOMIC_RELAXED);
+}
+
+bool slab_find(const void *addr, struct slab_place *place)
+{
+	const struct page *p;
+	struct kmem_cache *c;
+	u64 start;
+
+	if ((u64)addr < PAGE_OFFSET || (u64)addr - PAGE_OFFSET >= max_pfn << PAGE_SHIFT)
+		return false;
+	p = virt_to_page(addr);
+	c = p->slab;
+	if (!(p->flags & PG_SLAB) || !c)
+		return false;
+	start = (u64)addr & ~((PAGE_SIZE << c->order) - 1);
+	place->cache = c;
+	place->name = c->name;
+	place->obj = (void *)(start + ((u64)addr - start) / c->size * c->size);
+	return true;
+}
+
 size_t slab_objects_inuse(void)
 {
 	struct kmem_cache *c;
 	size_t n = 0;
+	u64 flags;
 
-	spin_lock(&caches_lock);
+	spin_lock_irqsave(&caches_lock, flags);
 	list_for_each_entry(c, &caches, link)
 		if (c != &magazine_cache) /* they come by themselves and stay */
 			n += kmem_cache_inuse(c);
-	spin_unlock(&caches_lock);
+	spin_unlock_irqrestore(&caches_lock, flags);
 	return n;
 }
 
@@ -421,8 +467,9 @@ static bool read_line(unsigned n, struct slab_line *l)
 {
 	struct kmem_cache *c;
 	bool found = false;
+	u64 flags;
 
-	spin_lock(&caches_lock);
+	spin_lock_irqsave(&caches_lock, flags);
 	list_for_each_entry(c, &caches, link) {
 		if (n--)
 			continue;
@@ -440,7 +487,7 @@ static bool read_line(unsigned n, struct slab_line *l)
 		found = true;
 		break;
 	}
-	spin_unlock(&caches_lock);
+	spin_unlock_irqrestore(&caches_lock, flags);
 	return found;
 }
 

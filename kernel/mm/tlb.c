@@ -5,8 +5,10 @@
  *
  * mm->cpumask says which CPUs have an address space loaded. A CPU sets its bit before it loads CR3
  * and clears it after it has loaded another, so a flush that finds the bit clear may leave the CPU
- * out. A kernel thread runs on whatever was loaded before it (it only uses the kernel half), and
- * the CPU stays in the mask: lazy TLB.
+ * out. A kernel thread, an idle task among them, runs on whatever was loaded before it (it only uses
+ * the kernel half), and the CPU stays in the mask: lazy TLB. If the program comes back nothing has to
+ * be loaded. If it runs elsewhere meanwhile and flushes, the CPU leaves the address space at the
+ * first such interrupt, so that there is no second.
  *
  * Kernel entries are global (PTE_G): a change of address space leaves them in the TLB.
  *
@@ -15,12 +17,12 @@
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/mm/pagetable.h"
+#include "kernel/sched/task.h"
 
 #define FLUSH_PAGES_MAX 32 /* INVLPG up to here */
 #define CR4_PGE		BIT(7)
 
-/* The address space in CR3, NULL for the kernel's own. Its CPU only. */
-static DEFINE_PER_CPU(struct mm *, loaded_mm);
+DEFINE_PER_CPU(struct mm *, loaded_mm);
 
 void (*tlb_remote_flush)(u64 cpumask, struct mm *mm, u64 start, u64 end);
 
@@ -43,8 +45,9 @@ static void flush_all_here(void)
 }
 
 /*
- * A CPU that is told to flush an address space without users leaves it. Whoever borrows it there
- * keeps its reference and is none the wiser: the kernel half is the same everywhere.
+ * A CPU that is told to flush an address space that has no users, or that the CPU only borrows,
+ * leaves it. Whoever borrows it there keeps its reference and is none the wiser: the kernel half is
+ * the same everywhere, and switch_context() looks at loaded_mm.
  */
 static void leave_here(struct mm *mm)
 {
@@ -60,7 +63,7 @@ void tlb_flush_here(struct mm *mm, u64 start, u64 end)
 {
 	if (mm && this_cpu_read(loaded_mm) != mm)
 		return;
-	if (mm && !refcount_read(&mm->users))
+	if (mm && (current->mm != mm || !refcount_read(&mm->users)))
 		leave_here(mm);
 	else if (end - start <= FLUSH_PAGES_MAX * PAGE_SIZE)
 		for (u64 a = start; a < end; a += PAGE_SIZE)

@@ -5,6 +5,7 @@
 #include "kernel/mm/uaccess.h"
 
 #include "kernel/cpu/features.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/extable.h"
 
@@ -16,11 +17,13 @@ int cmpxchg_user_asm(u32 *p, u32 *old, u32 new);
 
 size_t copy_from_user(void *dst, const void __user *src, size_t n)
 {
+	kasan_check_write(dst, n);
 	return likely(access_ok(src, n)) ? copy_user_asm(dst, src, n) : n;
 }
 
 size_t copy_to_user(void __user *dst, const void *src, size_t n)
 {
+	kasan_check_read(src, n);
 	return likely(access_ok(dst, n)) ? copy_user_asm(dst, src, n) : n;
 }
 
@@ -37,6 +40,7 @@ ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
 	if ((u64)src >= USER_TOP)
 		return -EFAULT;
 	max = min(size, USER_TOP - (u64)src);
+	kasan_check_write(dst, max);
 	n = strncpy_user_asm(dst, src, max);
 	/* A string that runs into the end of user memory has no end. */
 	return n == (ssize_t)max && max < size ? -EFAULT : n;

@@ -67,6 +67,10 @@ void vma_link(struct mm *mm, struct vm_area *vma)
 
 void vma_remove(struct mm *mm, struct vm_area *vma)
 {
+	struct vm_area *above = vma_next(vma);
+
+	/* The hole that this makes, or makes larger, must lie below the hint. */
+	mm->hole_hint = max(mm->hole_hint, above ? above->start : USER_TOP);
 	mm->total_vm -= (vma->end - vma->start) >> PAGE_SHIFT;
 	tree_erase(mm, vma);
 }
@@ -161,7 +165,8 @@ u64 vma_floor(const struct vm_area *vma)
 	return vma->start > STACK_GUARD_GAP ? vma->start - STACK_GUARD_GAP : 0;
 }
 
-long vma_find_hole(struct mm *mm, u64 len, u64 lo, u64 hi)
+/* Sets *largest, if not less already, to the size of the largest hole that was too small. */
+static long find_hole(struct mm *mm, u64 len, u64 lo, u64 hi, u64 *largest)
 {
 	struct vm_area *above = find_vma_above(mm, hi), *below;
 	u64 top = hi;
@@ -171,12 +176,45 @@ long vma_find_hole(struct mm *mm, u64 len, u64 lo, u64 hi)
 		top = min(top, vma_floor(above));
 	for (;;) {
 		u64 bottom = below ? max(below->end, lo) : lo;
+		u64 hole = top > bottom ? top - bottom : 0;
 
-		if (top >= bottom && top - bottom >= len)
+		if (hole >= len)
 			return (long)(top - len);
+		*largest = max(*largest, hole);
 		if (!below || below->end <= lo)
 			return -ENOMEM;
 		top = min(top, vma_floor(below));
 		below = vma_prev(below);
 	}
+}
+
+long vma_find_hole(struct mm *mm, u64 len, u64 lo, u64 hi)
+{
+	u64 largest = 0;
+
+	return find_hole(mm, len, lo, hi, &largest);
+}
+
+/*
+ * Begins where the last search ended, unless a hole that it passed over may be large enough: a
+ * program that maps many areas of a size finds each place at once.
+ */
+long vma_find_place(struct mm *mm, u64 len)
+{
+	u64 from = min(mm->hole_hint, mm->mmap_base);
+	long at;
+
+	if (len <= mm->hole_max) {
+		from = mm->mmap_base;
+		mm->hole_max = 0;
+	}
+	at = find_hole(mm, len, MMAP_MIN_ADDR, from, &mm->hole_max);
+	if (at < 0 && from != mm->mmap_base) {
+		/* A place that was found and then not used lies above the hint. */
+		mm->hole_max = 0;
+		at = find_hole(mm, len, MMAP_MIN_ADDR, mm->mmap_base, &mm->hole_max);
+	}
+	if (at >= 0)
+		mm->hole_hint = (u64)at;
+	return at;
 }

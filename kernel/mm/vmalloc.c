@@ -12,6 +12,7 @@
  *			entries of an area belong to whoever holds the area.
  */
 #include "kernel/abi/errno.h"
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/pagetable.h"
@@ -135,18 +136,19 @@ static bool map_pages(u64 start, u64 size)
 
 void *vmalloc(size_t size)
 {
+	u64 bytes = PAGE_ALIGN(size);
 	struct vmap_area *a;
 
 	if (!size || size > total_pages << PAGE_SHIFT)
 		return NULL;
-	size = PAGE_ALIGN(size);
-	a = area_get(size);
+	a = area_get(bytes);
 	if (!a)
 		return NULL;
-	if (!map_pages(a->start, size)) {
+	if (kasan_populate(a->start, bytes) || !map_pages(a->start, bytes)) {
 		area_put(a);
 		return NULL;
 	}
+	kasan_vmalloc((void *)a->start, size);
 	return (void *)a->start;
 }
 
@@ -160,6 +162,7 @@ void vfree(const void *p)
 	if (!a)
 		panic("vfree: %p was not allocated by vmalloc, or was freed before", p);
 	unmap_pages(a->start, a->size);
+	kasan_vfree(p, a->size);
 	area_put(a);
 }
 
@@ -197,10 +200,11 @@ volatile void *ioremap(u64 phys, size_t size)
 	u64 off = phys & ~PAGE_MASK, bytes = PAGE_ALIGN(off + size);
 	struct vmap_area *a = area_get(bytes);
 
-	if (!a)
+	if (!a || kasan_populate(a->start, bytes))
 		panic("ioremap: no room for %zu bytes at %lx", size, phys);
 	for (u64 done = 0; done < bytes; done += PAGE_SIZE)
 		if (kmap_page(a->start + done, (phys & PAGE_MASK) + done, PTE_DEVICE))
 			panic("ioremap: no memory for page tables");
+	kasan_vmalloc((void *)a->start, bytes);
 	return (volatile void *)(a->start + off);
 }

@@ -22,9 +22,23 @@
  * A task may be woken while it is still on its way out of another CPU (on_cpu): its registers are
  * not yet saved, so the waker waits those few instructions before it queues the task elsewhere.
  *
- * LOCKING: t->pi_lock serialises wakers of one task. rq->lock guards the run queue and on_rq, run_link,
- * cpu and turn of its tasks, and a state that leaves TASK_RUNNING takes effect under it. Order:
- * pi_lock, then rq->lock; both with interrupts off; nothing is taken inside rq->lock.
+ * SEVERAL CPUS. A task stays where it is until there is a reason to move it:
+ *
+ *	woken      to an idle CPU: its last one, the waker's, any; with none idle, its last one
+ *	new        likewise, and with none idle to the one with the fewest tasks
+ *	pulled     by a CPU that has nothing left to do, from the one with the most
+ *	pushed     by a CPU at the end of a turn, to one that has at least two fewer
+ *	forbidden  by sched_setaffinity(2): off its queue at once, or off its CPU the next time it
+ *	           passes schedule()
+ *
+ * An idle CPU is in hlt until somebody sets its need_resched and sends VECTOR_RESCHEDULE. Both are
+ * done by resched_curr(), and need_resched is cleared only by schedule(); both under rq->lock, so
+ * there is no moment at which a task is queued and nobody will look.
+ *
+ * LOCKING: t->pi_lock serialises those who wake a task or move it; while it is held t->cpu stays as
+ * it is. rq->lock guards the run queue and on_rq, run_link and turn of its tasks, and a state that
+ * leaves TASK_RUNNING takes effect under it. Order: pi_lock, then rq->lock, one at a time; both with
+ * interrupts off; nothing is taken inside rq->lock (detach_task() only tries for a pi_lock).
  */
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/apic.h"
@@ -36,10 +50,12 @@
 #include "kernel/mm/vmalloc.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
+#include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
 #include "kernel/time/timer.h"
 
-#define SLICE_NS (6 * NSEC_PER_MSEC)
+#define SLICE_NS	 (6 * NSEC_PER_MSEC)
+#define FORBIDDEN_NAP_NS (50 * NSEC_PER_USEC) /* for a look whether another task has moved */
 
 struct rq {
 	spinlock_t lock;
@@ -59,6 +75,7 @@ static DEFINE_PER_CPU(struct rq, runqueue);
 
 struct task *__switch_to(struct task *prev, struct task *next);
 
+/* Makes @cpu pass through schedule() soon. rq->lock held. */
 static void resched_curr(struct rq *rq, int cpu)
 {
 	if (per_cpu(need_resched, cpu))
@@ -75,6 +92,8 @@ static void update_curr(struct rq *rq, u64 now)
 	struct task *t = rq->curr;
 	u64 ran = now - rq->since;
 
+	if (unlikely((s64)ran < 0))
+		return; /* another CPU was here with a later time */
 	rq->since = now;
 	if (t == rq->idle) {
 		rq->idle_ns += ran;
@@ -109,6 +128,14 @@ static void enqueue_task(struct rq *rq, struct task *t)
 	rq->nr_queued++;
 }
 
+/* Takes a task that does not run off the queue. rq->lock held. */
+static void dequeue_task(struct rq *rq, struct task *t)
+{
+	list_del_init(&t->run_link);
+	t->on_rq = false;
+	rq->nr_queued--;
+}
+
 /* rq->lock held; @t has just been queued on it. Should it go before the running one? */
 static void check_preempt(struct rq *rq, struct task *t, int cpu)
 {
@@ -124,7 +151,7 @@ static void check_preempt(struct rq *rq, struct task *t, int cpu)
 		resched_curr(rq, cpu);
 	else if (cpu == smp_processor_id())
 		timer_set_slice(now + rq->curr->slice_left);
-	else
+	else if (rq->nr_queued == 1)
 		apic_send_ipi(cpu, VECTOR_RESCHEDULE); /* sched_ipi() limits the turn */
 }
 
@@ -161,7 +188,8 @@ static void switch_context(struct task *prev, struct task *next)
 			mm_grab(next->active_mm);
 	} else {
 		next->active_mm = next->mm;
-		if (next->mm != prev->active_mm)
+		/* Not prev->active_mm: a CPU may have left what it borrowed (kernel/mm/tlb.c). */
+		if (next->mm != this_cpu_read(loaded_mm))
 			mm_activate(prev->active_mm, next->mm);
 	}
 	if (next->mm) {
@@ -175,6 +203,16 @@ static void switch_context(struct task *prev, struct task *next)
 	this_cpu_write(current_task, next);
 }
 
+static void activate_task(struct task *t);
+
+/* Finds a CPU for a task that may not stay here. It is on no run queue, and nobody can wake it. */
+static noinline void move_away(struct task *t)
+{
+	spin_lock_irq(&t->pi_lock);
+	activate_task(t);
+	spin_unlock_irq(&t->pi_lock);
+}
+
 /*
  * The second half of a switch, on the new task's stack: lets go of the old one. Releases the
  * run-queue lock that schedule() took, on whichever stack that was.
@@ -183,7 +221,8 @@ static void finish_switch(struct task *prev)
 {
 	struct rq *rq = this_cpu_ptr(runqueue);
 	struct mm *borrowed = NULL;
-	bool dead = prev->state & (TASK_ZOMBIE | TASK_DEAD);
+	unsigned state = prev->state;
+	bool on_rq = prev->on_rq;
 
 	if (!prev->mm && prev->active_mm) {
 		borrowed = prev->active_mm;
@@ -194,8 +233,10 @@ static void finish_switch(struct task *prev)
 	spin_unlock_irq(&rq->lock);
 	if (borrowed)
 		mm_drop(borrowed);
-	if (dead)
+	if (unlikely(state & (TASK_ZOMBIE | TASK_DEAD)))
 		task_put(prev);
+	else if (unlikely(state == TASK_RUNNING && !on_rq))
+		move_away(prev);
 }
 
 void schedule_tail(struct task *prev)
@@ -223,7 +264,11 @@ void schedule(void)
 	task_clear_work(prev, WORK_RESCHED);
 
 	if (prev != rq->idle) {
-		if (prev->state == TASK_RUNNING) {
+		if (prev->state != TASK_RUNNING) {
+			prev->on_rq = false;
+		} else if (unlikely(!(prev->cpus_allowed & BIT(smp_processor_id())))) {
+			prev->on_rq = false; /* finish_switch() finds it another CPU */
+		} else {
 			/* With part of its turn left it comes next among equals; else it waits for
 			 * the next epoch, where refill() gives it a new one. */
 			rq->nr_queued++;
@@ -231,8 +276,6 @@ void schedule(void)
 				list_add_tail(&prev->run_link, rq->active);
 			else
 				list_add_tail(&prev->run_link, rq->expired);
-		} else {
-			prev->on_rq = false;
 		}
 	}
 	next = pick_next(rq);
@@ -292,38 +335,59 @@ void yield_cpu(void)
 	schedule();
 }
 
-/* An idle CPU that @t may use: its last one, the waker's, any; else its last one. */
-static int select_cpu(struct task *t)
-{
-	int here = smp_processor_id();
+/* ---- which CPU ---- */
 
-	if (nr_cpus == 1)
-		return 0;
-	if (cpu_is_idle(t->cpu) && (t->cpus_allowed & BIT(t->cpu)))
-		return t->cpu;
-	if (cpu_is_idle(here) && (t->cpus_allowed & BIT(here)))
-		return here;
-	for_each_cpu(cpu)
-	{
-		if ((t->cpus_allowed & BIT(cpu)) && cpu_is_idle(cpu))
-			return cpu;
-	}
-	if (t->cpus_allowed & BIT(t->cpu))
-		return t->cpu;
-	return __builtin_ctzll(t->cpus_allowed);
+/* Tasks that want @cpu, without a lock. */
+static int load_of(int cpu)
+{
+	struct rq *rq = per_cpu_ptr(runqueue, cpu);
+
+	return READ_ONCE(rq->nr_queued) + (READ_ONCE(rq->curr) != rq->idle);
 }
 
 bool cpu_is_idle(int cpu)
 {
-	struct rq *rq = per_cpu_ptr(runqueue, cpu);
-
-	return READ_ONCE(rq->curr) == rq->idle && !READ_ONCE(rq->nr_queued);
+	return !load_of(cpu);
 }
 
-/* Queues a task that is on no CPU and on no run queue. pi_lock held. */
-static void activate_task(struct task *t)
+/* The one with the fewest tasks of the CPUs in @mask, of which one at least is up. */
+static int least_loaded(u64 mask)
 {
-	int cpu = select_cpu(t);
+	int best = -1, fewest = 0;
+
+	for_each_cpu(cpu)
+	{
+		int load = load_of(cpu);
+
+		if ((mask & BIT(cpu)) && (best < 0 || load < fewest)) {
+			best = cpu;
+			fewest = load;
+		}
+	}
+	return best;
+}
+
+/* An idle CPU that @t may use: its last one, the waker's, any. Else its last one, unless it is new. */
+static int select_cpu(struct task *t)
+{
+	int here = smp_processor_id(), other;
+	bool may_stay = t->cpus_allowed & BIT(t->cpu);
+
+	if (nr_cpus == 1)
+		return 0;
+	if (may_stay && cpu_is_idle(t->cpu))
+		return t->cpu;
+	if ((t->cpus_allowed & BIT(here)) && cpu_is_idle(here))
+		return here;
+	other = least_loaded(t->cpus_allowed);
+	if (may_stay && t->state != TASK_NEW && !cpu_is_idle(other))
+		return t->cpu;
+	return other;
+}
+
+/* Queues a task that is on no run queue, and no CPU still uses its stack. pi_lock held. */
+static void queue_on(struct task *t, int cpu)
+{
 	struct rq *rq = per_cpu_ptr(runqueue, cpu);
 
 	spin_lock(&rq->lock);
@@ -336,6 +400,132 @@ static void activate_task(struct task *t)
 	check_preempt(rq, t, cpu);
 	spin_unlock(&rq->lock);
 }
+
+static void activate_task(struct task *t)
+{
+	queue_on(t, select_cpu(t));
+}
+
+#define DETACH_TRIES 32
+
+/*
+ * Takes a task that may run on one of the CPUs in @mask off the queue, one whose turn is far away;
+ * NULL if there is none among the last few. Its pi_lock is then held. rq->lock held.
+ */
+static struct task *detach_task(struct rq *rq, u64 mask)
+{
+	struct list_head *lists[] = {rq->expired, rq->active};
+	int tries = DETACH_TRIES;
+	struct task *t;
+
+	for (int i = 0; i < 2; i++) {
+		for (struct list_head *l = lists[i]->prev; l != lists[i]; l = l->prev) {
+			t = list_entry(l, struct task, run_link);
+			if (!tries--)
+				return NULL;
+			/* Against the order of locks, so no more than a try. */
+			if (!spin_trylock(&t->pi_lock))
+				continue;
+			if (t->cpus_allowed & mask) {
+				dequeue_task(rq, t);
+				return t;
+			}
+			spin_unlock(&t->pi_lock);
+		}
+	}
+	return NULL;
+}
+
+/* This CPU has nothing to do: fetches a task from where the most wait. Interrupts off. O(CPUs). */
+static void pull_task(void)
+{
+	int here = smp_processor_id(), busiest = -1, most = 1;
+	struct task *t;
+	struct rq *rq;
+
+	for_each_cpu(cpu)
+	{
+		int load = load_of(cpu);
+
+		if (load > most && cpu != here) {
+			busiest = cpu;
+			most = load;
+		}
+	}
+	if (busiest < 0)
+		return;
+	rq = per_cpu_ptr(runqueue, busiest);
+	spin_lock(&rq->lock);
+	t = detach_task(rq, BIT(here));
+	spin_unlock(&rq->lock);
+	if (!t)
+		return;
+	queue_on(t, here);
+	spin_unlock(&t->pi_lock);
+}
+
+/* Gives a waiting task to a CPU that has at least two fewer. Interrupts off. O(CPUs). */
+static void push_task(struct rq *rq)
+{
+	int mine = load_of(smp_processor_id());
+	struct task *t;
+	u64 mask = 0;
+
+	for_each_cpu(cpu)
+	{
+		if (load_of(cpu) + 2 <= mine)
+			mask |= BIT(cpu);
+	}
+	if (!mask)
+		return;
+	spin_lock(&rq->lock);
+	t = detach_task(rq, mask);
+	spin_unlock(&rq->lock);
+	if (!t)
+		return;
+	queue_on(t, least_loaded(t->cpus_allowed & mask));
+	spin_unlock(&t->pi_lock);
+}
+
+/* May not stay where it is: moved if it waits, told to move if it runs. pi_lock held. */
+static void evict_task(struct task *t)
+{
+	struct rq *rq = per_cpu_ptr(runqueue, t->cpu);
+	bool waiting = false;
+
+	spin_lock(&rq->lock);
+	if (rq->curr == t) {
+		resched_curr(rq, t->cpu);
+	} else if (t->on_rq) {
+		waiting = true;
+		dequeue_task(rq, t);
+	}
+	spin_unlock(&rq->lock);
+	if (waiting)
+		activate_task(t);
+}
+
+static bool runs_where_forbidden(struct task *t)
+{
+	return READ_ONCE(t->on_cpu) && !(READ_ONCE(t->cpus_allowed) & BIT(READ_ONCE(t->cpu)));
+}
+
+void set_cpus_allowed(struct task *t, u64 mask)
+{
+	DECLARE_WAIT_QUEUE_HEAD(nobody);
+	u64 flags;
+
+	spin_lock_irqsave(&t->pi_lock, flags);
+	t->cpus_allowed = mask;
+	if (!(mask & BIT(t->cpu)))
+		evict_task(t);
+	spin_unlock_irqrestore(&t->pi_lock, flags);
+	cond_resched(); /* current moves now */
+	while (runs_where_forbidden(t) && !signal_pending(current))
+		wait_event_interruptible_deadline(&nobody, false, ktime_get() + FORBIDDEN_NAP_NS);
+}
+
+/* ---- waking ---- */
 
 /*
  * About 60 instructions for a task asleep on this CPU. The barrier comes from the atomic in
@@ -361,7 +551,8 @@ bool try_to_wake_up(struct task *t, unsigned states)
 		if (still)
 			t->state = TASK_RUNNING;
 		spin_unlock(&rq->lock);
-		if (still)
+		/* It may have gone without falling asleep, on its way to another CPU. */
+		if (still || !(READ_ONCE(t->state) & states))
 			goto out;
 	}
 	/* Pairs with the release in finish_switch(): its registers are in memory. */
@@ -404,14 +595,17 @@ void sched_slice_over(void)
 	if (rq->curr != rq->idle && rq->nr_queued)
 		resched_curr(rq, smp_processor_id());
 	spin_unlock(&rq->lock);
+	if (nr_cpus > 1)
+		push_task(rq);
 }
 
 void sched_ipi(void)
 {
 	struct rq *rq = this_cpu_ptr(runqueue);
-	u64 now = ktime_get();
+	u64 now;
 
 	spin_lock(&rq->lock);
+	now = ktime_get();
 	update_curr(rq, now);
 	if (rq->curr != rq->idle && rq->nr_queued && !this_cpu_read(need_resched))
 		timer_set_slice(now + rq->curr->slice_left);
@@ -420,16 +614,16 @@ void sched_ipi(void)
 
 void cpu_idle(void)
 {
-	struct rq *rq = this_cpu_ptr(runqueue);
-
 	for (;;) {
 		local_irq_disable();
-		/* With interrupts off nothing can be queued here between the test and hlt. */
-		if (READ_ONCE(rq->nr_queued)) {
+		if (nr_cpus > 1 && !this_cpu_read(need_resched))
+			pull_task();
+		/* With interrupts off, whoever queues a task here sets need_resched before this test,
+		 * or its interrupt ends the hlt. */
+		if (this_cpu_read(need_resched)) {
 			local_irq_enable();
 			schedule();
 		} else {
-			this_cpu_write(need_resched, false);
 			sti_hlt();
 		}
 	}
@@ -448,6 +642,7 @@ void sched_init_cpu(struct task *idle)
 	rq->since = ktime_get();
 	rq->curr = rq->idle = idle;
 	idle->is_idle = true;
+	idle->state = TASK_RUNNING;
 	idle->on_cpu = idle->on_rq = true;
 	idle->cpu = smp_processor_id();
 	this_cpu_write(current_task, idle);
@@ -471,7 +666,16 @@ u64 task_runtime(struct task *t)
 
 u64 sched_idle_ns(int cpu)
 {
-	return READ_ONCE(per_cpu(runqueue, cpu).idle_ns);
+	struct rq *rq = per_cpu_ptr(runqueue, cpu);
+	u64 flags, sum, now;
+
+	spin_lock_irqsave(&rq->lock, flags);
+	now = ktime_get();
+	sum = rq->idle_ns;
+	if (rq->curr == rq->idle && now > rq->since)
+		sum += now - rq->since;
+	spin_unlock_irqrestore(&rq->lock, flags);
+	return sum;
 }
 
 u64 sched_nr_switches(int cpu)
@@ -483,11 +687,6 @@ int sched_nr_running(void)
 {
 	int n = 0;
 
-	for_each_cpu(cpu)
-	{
-		struct rq *rq = per_cpu_ptr(runqueue, cpu);
-
-		n += READ_ONCE(rq->nr_queued) + (READ_ONCE(rq->curr) != rq->idle);
-	}
+	for_each_cpu(cpu) n += load_of(cpu);
 	return n;
 }

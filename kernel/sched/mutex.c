@@ -13,34 +13,55 @@
 #include "kernel/lib/printk.h"
 #include "kernel/sched/sched.h"
 
-bool mutex_trylock(struct mutex *m)
+static inline bool take(struct mutex *m)
 {
 	return cmpxchg(&m->owner, NULL, current) == NULL;
 }
 
-void mutex_lock(struct mutex *m)
+bool mutex_trylock(struct mutex *m)
+{
+	if (!take(m))
+		return false;
+	lock_acquire(&m->map, 0, LOCK_TRY | LOCK_SLEEPS);
+	return true;
+}
+
+/* Out of line, so that the free path needs neither a stack frame nor saved registers. */
+static noinline void mutex_lock_slow(struct mutex *m)
+{
+	if (m->owner == current)
+		panic("mutex_lock(): already held by this task");
+	__wait_event(&m->wq, take(m), TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE, NO_DEADLINE, , );
+}
+
+static __always_inline void lock_as(struct mutex *m, int subclass)
 {
 	if (unlikely(in_atomic()))
 		panic("mutex_lock() with preempt_count %x", this_cpu_read(preempt_count));
-	if (likely(mutex_trylock(m)))
-		return;
-	if (m->owner == current)
-		panic("mutex_lock(): already held by this task");
-	__wait_event(&m->wq, mutex_trylock(m), TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE, NO_DEADLINE,
-		     , );
+	lock_acquire_at(&m->map, subclass, LOCK_SLEEPS, (u64)__builtin_return_address(0));
+	if (unlikely(!take(m)))
+		mutex_lock_slow(m);
+	lock_acquired(&m->map);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	lock_as(m, 0);
 }
 
 void mutex_lock_nested(struct mutex *m, int subclass)
 {
-	mutex_lock(m);
+	lock_as(m, subclass);
 }
 
 void mutex_unlock(struct mutex *m)
 {
 	/* The exchange is a full barrier: it pairs with the one between a waiter's place in the queue
 	 * and its try (wait.c), so either we see the waiter or it sees the free lock. */
-	struct task *owner = xchg(&m->owner, NULL);
+	struct task *owner;
 
+	lock_release(&m->map);
+	owner = xchg(&m->owner, NULL);
 	if (unlikely(owner != current))
 		panic("mutex_unlock(): not held by this task");
 	if (unlikely(waitqueue_active(&m->wq)))

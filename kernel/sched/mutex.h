@@ -9,11 +9,12 @@
 struct mutex {
 	struct task *owner; /* [a] NULL when free */
 	struct wait_queue_head wq; /* those who wait */
+	struct lock_map map; /* empty in the plain build */
 };
 
 #define MUTEX_INIT(m) \
 	{ \
-		.owner = NULL, .wq = WAIT_QUEUE_HEAD_INIT((m).wq) \
+		.owner = NULL, .wq = WAIT_QUEUE_HEAD_INIT((m).wq), .map = LOCK_MAP_INIT(#m) \
 	}
 #define DEFINE_MUTEX(m) struct mutex m = MUTEX_INIT(m)
 
@@ -21,6 +22,7 @@ struct mutex {
 	do { \
 		(m)->owner = NULL; \
 		init_waitqueue_head(&(m)->wq); \
+		lock_map_init(&(m)->map, #m); \
 	} while (0)
 
 void mutex_lock(struct mutex *m);

@@ -20,6 +20,9 @@ struct sleep_timer {
 		smp_mb(); \
 	} while (0)
 
+/* A task for another CPU to be idle in: it has a stack, but no id, and is in no list. NULL without
+ * memory. */
+struct task *idle_task_alloc(int cpu);
 /* Makes @idle the calling CPU's idle task, and current. */
 void sched_init_cpu(struct task *idle);
 /* First thing on a new task's stack. */

@@ -1,60 +1,66 @@
 /*
- * Spinlocks: ticket locks, so CPUs get in in the order in which they came. Holding one disables
- * sleeping (preempt_count), and the variant says who else must be kept out on this CPU:
+ * Spinlocks: a word that is exchanged for 1, so a free lock costs one atomic instruction and its
+ * release a plain store. Whoever tries at the right moment gets it: there is no queue, on purpose. In
+ * an order of arrival the next in line may be a virtual CPU that the host is not running, and all
+ * others wait for it: with four of them on two busy processors, ticket locks made the test
+ * wait_no_token_is_lost take 20 s to 60 s instead of 0.02 s. Linux leaves its queue, too, when it
+ * runs on a hypervisor.
+ *
+ * Holding a lock disables sleeping (preempt_count), and the variant says who else must be kept out
+ * on this CPU:
  *
  *	spin_lock            taken in process context only
  *	spin_lock_bh         also taken in softirqs: disables them while held
  *	spin_lock_irq(save)  also taken in hard interrupts: disables those while held
  *
  * Whoever takes a lock in a context that can interrupt another holder on the same CPU without the
- * matching variant there has written a deadlock.
+ * matching variant there has written a deadlock. The checked build finds it: it follows each lock
+ * through the hooks of kernel/debug/lockdep.h, which are nothing in the plain one.
  */
 #pragma once
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/debug/lockdep.h"
 #include "kernel/irq/preempt.h"
 #include "kernel/irq/softirq.h"
 
 typedef struct spinlock {
-	union {
-		u32 val; /* next << 16 | owner */
-		struct {
-			u16 owner; /* ticket being served */
-			u16 next; /* ticket for the next to come */
-		};
-	};
+	u32 val; /* 1 while held */
+	struct lock_map map; /* empty in the plain build */
 } spinlock_t;
 
-#define SPINLOCK_INIT \
+/* Macros, because each place of initialisation stands for a class of locks. */
+#define SPINLOCK_INIT(name) \
 	{ \
-		.val = 0 \
+		.val = 0, .map = LOCK_MAP_INIT(#name) \
 	}
-#define DEFINE_SPINLOCK(name) spinlock_t name = SPINLOCK_INIT
+#define DEFINE_SPINLOCK(name) spinlock_t name = SPINLOCK_INIT(name)
 
-/* A macro so that each place of initialisation can stand for a class of locks. */
-#define spin_lock_init(l) ((l)->val = 0)
+#define spin_lock_init(l) \
+	do { \
+		(l)->val = 0; \
+		lock_map_init(&(l)->map, #l); \
+	} while (0)
 
 static inline bool spin_is_locked(const spinlock_t *l)
 {
-	u32 v = READ_ONCE(l->val);
-
-	return (u16)v != (u16)(v >> 16);
+	return READ_ONCE(l->val);
 }
 
-static inline void __spin_acquire(spinlock_t *l)
+static __always_inline void __spin_acquire(spinlock_t *l)
 {
-	u32 v = __atomic_fetch_add(&l->val, 1u << 16, __ATOMIC_ACQUIRE);
-
-	while (unlikely((u16)v != (u16)(v >> 16))) {
-		cpu_relax();
-		v = (v & 0xffff0000u) | smp_load_acquire(&l->owner);
-	}
+	lock_acquire(&l->map, 0, 0);
+	/* Reading leaves the cache line where it is; only a lock that looks free is tried again. */
+	while (unlikely(__atomic_exchange_n(&l->val, 1, __ATOMIC_ACQUIRE)))
+		while (READ_ONCE(l->val))
+			cpu_relax();
+	lock_acquired(&l->map);
 }
 
 static inline void __spin_release(spinlock_t *l)
 {
-	/* Only the holder writes owner. */
-	smp_store_release(&l->owner, (u16)(l->owner + 1));
+	lock_release(&l->map);
+	smp_store_release(&l->val, 0);
 }
 
 static inline void spin_lock(spinlock_t *l)
@@ -71,13 +77,11 @@ static inline void spin_unlock(spinlock_t *l)
 
 static inline bool spin_trylock(spinlock_t *l)
 {
-	u32 v = READ_ONCE(l->val);
-
 	preempt_disable();
-	if ((u16)v == (u16)(v >> 16) &&
-	    __atomic_compare_exchange_n(&l->val, &v, v + (1u << 16), false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
+	if (!READ_ONCE(l->val) && !__atomic_exchange_n(&l->val, 1, __ATOMIC_ACQUIRE)) {
+		lock_acquire(&l->map, 0, LOCK_TRY);
 		return true;
+	}
 	preempt_enable();
 	return false;
 }
@@ -91,6 +95,7 @@ static inline void spin_lock_bh(spinlock_t *l)
 static inline void spin_unlock_bh(spinlock_t *l)
 {
 	__spin_release(l);
+	lockdep_bh_on();
 	local_bh_enable();
 }
 
@@ -103,6 +108,7 @@ static inline void spin_lock_irq(spinlock_t *l)
 static inline void spin_unlock_irq(spinlock_t *l)
 {
 	spin_unlock(l);
+	lockdep_irqs_on();
 	local_irq_enable();
 }
 

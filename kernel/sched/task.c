@@ -69,6 +69,20 @@ void sched_init(void)
 	sched_init_cpu(&boot_task);
 }
 
+struct task *idle_task_alloc(int cpu)
+{
+	char name[TASK_COMM_LEN];
+	struct task *t;
+
+	snprintf(name, sizeof(name), "idle/%d", cpu);
+	t = task_alloc(name, NULL, NULL);
+	if (!t)
+		return NULL;
+	t->pid = t->tgid = 0;
+	t->cpus_allowed = BIT(cpu);
+	return t;
+}
+
 static pid_t alloc_pid(void)
 {
 	pid_t pid;

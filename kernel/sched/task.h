@@ -47,7 +47,12 @@ struct fpu;
 #define WORK_FPU	     0x8 /* the FPU registers are not this task's: restore before user mode */
 #define WORK_CHILD_SETTID 0x10 /* a new child is to write its id to set_child_tid first */
 
-#define KSTACK_SIZE   16384
+/* The checked build's stack frames are larger. boot/entry.asm has the same numbers. */
+#ifdef SAN
+#define KSTACK_SIZE 32768
+#else
+#define KSTACK_SIZE 16384
+#endif
 #define TASK_COMM_LEN 16
 
 struct task {
@@ -57,7 +62,7 @@ struct task {
 	u32 work; /* [a] WORK_* */
 
 	unsigned state; /* [s] TASK_*; the task itself may set it on the way to sleep */
-	int cpu; /* [s] run queue it is on or was last on */
+	int cpu; /* [s, pi_lock] run queue it is on or was last on */
 	bool on_rq; /* [s] queued or running */
 	bool on_cpu; /* [s] its stack is in use; cleared last by the switch away from it */
 	bool is_idle; /* [I] */
@@ -66,12 +71,12 @@ struct task {
 	u64 epoch; /* [s] rq->epoch that slice_left belongs to */
 	u64 sum_runtime; /* [s] ns on a CPU */
 	u64 nr_switches; /* [s] */
-	u64 cpus_allowed; /* [s] bit a CPU */
-	spinlock_t pi_lock; /* serialises wake-ups of this task */
+	u64 cpus_allowed; /* [pi_lock] bit a CPU */
+	spinlock_t pi_lock; /* held by whoever wakes or moves it */
 
 	u64 fs_base, gs_base; /* [c] user's, arch_prctl(2) */
 	struct fpu *fpu; /* [c] NULL for kernel threads */
-	struct mm *mm; /* [c] NULL for kernel threads */
+	struct mm *mm; /* [c, T to change] NULL for kernel threads */
 	struct mm *
 		active_mm; /* [c] the address space loaded while it runs (borrowed if mm is NULL) */
 
@@ -113,6 +118,7 @@ struct task {
 	int (*kthread_fn)(void *arg); /* [I] kernel threads */
 	void *kthread_arg;
 	const char *waiting_for; /* [c] what a blocked task waits for, for the hung-task report */
+	struct task_locks locks; /* [c] empty in the plain build */
 };
 
 DECLARE_PER_CPU(struct task *, current_task);
@@ -165,6 +171,11 @@ static inline bool wake_up_process(struct task *t)
 	return try_to_wake_up(t, TASK_NORMAL);
 }
 void wake_up_new_task(struct task *t);
+/*
+ * Restricts @t to the CPUs in @mask, of which at least one is up. When it returns @t runs on one of
+ * them, if it runs; a signal to the caller ends the wait for that. Process context.
+ */
+void set_cpus_allowed(struct task *t, u64 mask);
 /* Makes a task that runs in user mode on some CPU notice its work flags soon. Any context. */
 void kick_task(struct task *t);
 /* Nanoseconds that @t has spent on a CPU, its current turn included. Any context. */

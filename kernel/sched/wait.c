@@ -16,7 +16,11 @@
  * Exclusive waiters stand at the tail, and a wake-up stops after nr_exclusive of them. A chosen one
  * is taken off the queue in the same step (autoremove_wake_function), so a second wake-up chooses
  * another. One that leaves for another reason (signal, deadline) first takes itself off and then
- * looks at its condition a last time: a wake-up that chose it before is seen by that look.
+ * looks at its condition a last time: a wake-up that chose it before is seen by that look. And one
+ * that is queued but finds its condition true by itself may be chosen before it has left, for
+ * something else that it will not take (a second connection, say): it passes that wake-up on.
+ *
+ * tests/models/wait_event.pml has these steps for spin, with the races that come without each.
  *
  * LOCKING: wq->lock, with interrupts off, is held around the callbacks. Below it come ep->lock,
  * another wq's lock (ep->wq, ep->poll_wait), t->pi_lock and the run queue.
@@ -112,17 +116,20 @@ int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *e, unsi
 	u64 flags;
 
 	spin_lock_irqsave(&wq->lock, flags);
+	if (list_empty(&e->entry)) {
+		if (e->flags & WQ_FLAG_EXCLUSIVE)
+			list_add_tail(&e->entry, &wq->head);
+		else
+			list_add(&e->entry, &wq->head);
+	}
+	/* Its barrier comes after both: letting go of the lock is none, so an entry added later
+	 * could still be in our store buffer when we test, and waitqueue_active() would miss it. */
+	set_current_state(state);
+	/* The same protocol with a signal as the condition: signal_wake_up() sets WORK_SIGPENDING
+	 * before it looks at the state, so one of us sees the other. */
 	if (unlikely(signal_wakes(state))) {
 		list_del_init(&e->entry);
 		ret = -ERESTARTSYS;
-	} else {
-		if (list_empty(&e->entry)) {
-			if (e->flags & WQ_FLAG_EXCLUSIVE)
-				list_add_tail(&e->entry, &wq->head);
-			else
-				list_add(&e->entry, &wq->head);
-		}
-		set_current_state(state);
 	}
 	spin_unlock_irqrestore(&wq->lock, flags);
 	return ret;
@@ -137,6 +144,26 @@ void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *e)
 		return;
 	spin_lock_irqsave(&wq->lock, flags);
 	list_del_init(&e->entry);
+	spin_unlock_irqrestore(&wq->lock, flags);
+}
+
+void pass_on_wake_up(struct wait_queue_head *wq, struct wait_queue_entry *e)
+{
+	struct wait_queue_entry *i, *next;
+	bool chosen;
+	u64 flags;
+
+	WRITE_ONCE(current->state, TASK_RUNNING);
+	spin_lock_irqsave(&wq->lock, flags);
+	chosen = list_empty(&e->entry);
+	list_del_init(&e->entry);
+	if (unlikely(chosen)) {
+		/* The others have had it. */
+		list_for_each_entry_safe(i, next, &wq->head, entry) {
+			if ((i->flags & WQ_FLAG_EXCLUSIVE) && i->func(i, TASK_NORMAL, 0, NULL))
+				break;
+		}
+	}
 	spin_unlock_irqrestore(&wq->lock, flags);
 }
 

@@ -43,7 +43,7 @@ struct wait_queue_entry {
 
 #define WAIT_QUEUE_HEAD_INIT(n) \
 	{ \
-		.lock = SPINLOCK_INIT, .head = LIST_HEAD_INIT((n).head) \
+		.lock = SPINLOCK_INIT((n).lock), .head = LIST_HEAD_INIT((n).head) \
 	}
 #define DECLARE_WAIT_QUEUE_HEAD(n) struct wait_queue_head n = WAIT_QUEUE_HEAD_INIT(n)
 
@@ -99,6 +99,9 @@ int autoremove_wake_function(struct wait_queue_entry *e, unsigned mode, int flag
 /* The two halves of wait_event(); nobody else calls them. */
 int prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *e, unsigned state);
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *e);
+/* The exclusive waiter @e, queued, has found its condition true by itself: leaves the queue, and if
+ * a wake-up has chosen it all the same, the next exclusive waiter gets that. */
+void pass_on_wake_up(struct wait_queue_head *wq, struct wait_queue_entry *e);
 
 /*
  * Sleeps until @cond is true. @deadline is absolute, in ktime_get() nanoseconds. Value: 0 when the
@@ -114,8 +117,11 @@ void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *e);
 		INIT_LIST_HEAD(&_e.entry); \
 		for (;;) { \
 			int _intr = prepare_to_wait((wq), &_e, (state_)); \
-			if (cond) \
+			if (cond) { \
+				if (((wflags) & WQ_FLAG_EXCLUSIVE) && !_intr) \
+					pass_on_wake_up((wq), &_e); \
 				break; \
+			} \
 			if (_intr) { \
 				_ret = _intr; \
 				break; \

@@ -37,7 +37,8 @@ struct timer_base {
 	u64 slice_end; /* [interrupts off] end of the running task's turn, or NEVER */
 };
 
-static DEFINE_PER_CPU(struct timer_base, timer_base) = {.hw_expires = NEVER, .slice_end = NEVER};
+static DEFINE_PER_CPU(struct timer_base, timer_base) = {
+	.lock = SPINLOCK_INIT(timer_base.lock), .hw_expires = NEVER, .slice_end = NEVER};
 
 static u64 first_expiry(struct timer_base *b)
 {

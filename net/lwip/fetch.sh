@@ -52,7 +52,7 @@ download() {
 	mkdir -p "$downloads/lists/partial" "$downloads/cache/archives/partial"
 	set -- -qq -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$downloads/parts" \
 		-o "Dir::State::lists=$downloads/lists" -o "Dir::Cache=$downloads/cache" \
-		-o APT::Get::List-Cleanup=0
+		-o APT::Get::List-Cleanup=0 -o APT::Sandbox::User="$(id -un)"
 	apt-get "$@" update
 	(cd "$downloads" && apt-get "$@" source --download-only "lwip=$version")
 	rm -rf "$downloads/lists" "$downloads/cache" "$downloads/parts"

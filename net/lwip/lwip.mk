@@ -14,7 +14,7 @@ LWIP_OBJ := $(LWIP_FILES:%=$(BUILD)/obj/lwip/%.o)
 
 $(LWIP_READY): net/lwip/fetch.sh $(wildcard net/lwip/patches/*)
 	@mkdir -p $(@D)
-	$(Q)net/lwip/fetch.sh $(LWIP_SRC) $(BUILD)/download "$(LWIP_DIR)"
+	$(Q)net/lwip/fetch.sh $(LWIP_SRC) $(BUILD:%/san=%)/download "$(LWIP_DIR)"
 	@touch $@
 
 # The sources appear with the stamp; the rule tells make that they are not lost.
@@ -23,7 +23,7 @@ $(LWIP_FILES:%=$(LWIP_SRC)/src/%.c): $(LWIP_READY) ;
 # lwIP's style is not ours: its warnings are off.
 $(LWIP_OBJ): $(BUILD)/obj/lwip/%.o: $(LWIP_SRC)/src/%.c $(BUILD)/obj/.flags
 	@mkdir -p $(@D)
-	$(Q)$(CROSS)$(CC) $(KCFLAGS) -w -Inet/lwip/libc -MMD -MP -c $< -o $@
+	$(Q)$(CROSS)$(CC) $(KCFLAGS) $(SAN_CFLAGS) -w -Inet/lwip/libc -MMD -MP -c $< -o $@
 
 # Whatever may include lwIP's headers waits until they are there.
 LWIP_USERS := $(wildcard net/*.c net/lwip/*.c drivers/e1000.c tests/kernel/net_test.c)

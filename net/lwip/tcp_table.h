@@ -19,8 +19,9 @@ void tcp_table_init(void);
 struct tcp_pcb *tcp_lookup(u32 laddr, u16 lport, u32 raddr, u16 rport, u8 ifidx);
 /* The listener for @laddr and @lport: one bound to the address before one bound to any. O(1). */
 struct tcp_pcb_listen *tcp_lookup_listener(u32 laddr, u16 lport, u8 ifidx);
-/* Puts @pcb into the table of its state (bound, listening, connection), or takes it out if it is in one. O(1). */
+/* Puts @pcb into the table of its state (bound, listening, connection). O(1). */
 void tcp_register(struct tcp_pcb *pcb);
+/* Takes it out, if it is in one. O(1). */
 void tcp_unregister(struct tcp_pcb *pcb);
 
 /*

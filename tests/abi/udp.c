@@ -29,7 +29,7 @@ static bool becomes(int fd, int want)
 {
 	int got = 0;
 
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 1000; i++) {
 		got = events(fd, 0);
 		if (got == want)
 			return true;

@@ -6,6 +6,9 @@
 #include "fs/eventpoll.h"
 #include "fs/file.h"
 #include "kernel/lib/ktest.h"
+#include "kernel/lib/printk.h"
+#include "kernel/lib/seq.h"
+#include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/completion.h"
 #include "kernel/sched/task.h"
@@ -136,6 +139,61 @@ KTEST(eventpoll_ends)
 	EXPECT(!waitqueue_active(&f.wq));
 	EXPECT(!readable(e2));
 	fput(e2);
+}
+
+/* The limit on what a user may watch, set as a write to /proc/sys would. */
+static const struct proc_entry *limit_entry(void)
+{
+	const struct proc_entry *e;
+
+	for (e = __proc_entries_start; e < __proc_entries_end; e++)
+		if (!strcmp(e->path, "sys/fs/epoll/max_user_watches"))
+			return e;
+	return NULL;
+}
+
+static u64 limit_value(const struct proc_entry *e)
+{
+	unsigned long value = 0;
+	struct seq s = {NULL};
+
+	e->show(&s);
+	seq_write(&s, "", 1);
+	if (!s.err) {
+		s.buf[s.len - 2] = '\0'; /* the newline */
+		(void)kstrtoul(s.buf, 10, &value);
+	}
+	seq_free(&s);
+	return value;
+}
+
+KTEST(eventpoll_user_limit)
+{
+	const struct proc_entry *limit = limit_entry();
+	struct file *e = eventpoll_file(0);
+	int third, again;
+	struct fake f;
+	char text[24];
+	u64 before;
+
+	EXPECT(limit && limit->store);
+	EXPECT(!IS_ERR(e));
+	EXPECT(fake_open(&f));
+	before = limit_value(limit);
+	EXPECT(before > 1000);
+	EXPECT(limit->store("2", 1) == 0);
+	EXPECT(limit_value(limit) == 2);
+	EXPECT(add(e, f.file, 1, EPOLLIN) == 0);
+	EXPECT(add(e, f.file, 2, EPOLLIN) == 0);
+	third = add(e, f.file, 3, EPOLLIN);
+	EXPECT(del(e, f.file, 1) == 0);
+	again = add(e, f.file, 3, EPOLLIN);
+	snprintf(text, sizeof(text), "%lu", (unsigned long)before);
+	EXPECT(limit->store(text, strlen(text)) == 0);
+	EXPECT(limit->store("-1", 2) != 0 && limit->store("many", 4) != 0);
+	EXPECT(third == -ENOSPC && again == 0);
+	fput(f.file);
+	fput(e);
 }
 
 /* Counts wake-ups of an epoll's own queue. */

@@ -4,6 +4,7 @@
  */
 #include "kernel/lib/ktest.h"
 #include "kernel/sched/completion.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
@@ -238,5 +239,42 @@ KTEST(wait_autoremove)
 	for (int i = 0; i < CONSUMERS; i++)
 		wake_up(&sleepers.wq);
 	wait_for_completion(&sleepers.done);
+	EXPECT(!waitqueue_active(&sleepers.wq));
+}
+
+/*
+ * A waiter is queued, finds its condition true, and is chosen by a wake-up before it has left: that
+ * one was about something else, and the next in the queue must get it.
+ */
+static bool true_but_chosen(int *looks)
+{
+	if (!(*looks)++)
+		return false; /* not yet queued */
+	set_current_state(TASK_RUNNING);
+	kthread_run(sleep_once, NULL, -1, "sleeper");
+	while (queue_length(&sleepers.wq) < 2)
+		yield_cpu();
+	set_current_state(TASK_INTERRUPTIBLE);
+	WRITE_ONCE(sleepers.go, true);
+	wake_up(&sleepers.wq);
+	return true;
+}
+
+KTEST(wait_exclusive_passes_on)
+{
+	struct completion *done = &sleepers.done;
+	int looks = 0;
+
+	init_waitqueue_head(&sleepers.wq);
+	init_completion(done);
+	atomic_set(&sleepers.awake, CONSUMERS - 1);
+	sleepers.go = false;
+	wait_event_interruptible_exclusive_deadline(&sleepers.wq, true_but_chosen(&looks),
+						    NO_DEADLINE);
+	EXPECT(looks == 2);
+	EXPECT(!wait_event_interruptible_deadline(&done->wq, READ_ONCE(done->done),
+						  ktime_get() + PATIENCE / 10));
+	wake_up_all(&sleepers.wq); /* in case it was lost */
+	wait_for_completion(done);
 	EXPECT(!waitqueue_active(&sleepers.wq));
 }

@@ -9,14 +9,15 @@ import re
 import subprocess
 import sys
 
-MAX_LINES = 700
+MAX_LINES = 700        # of the kernel and the programs
+MAX_TEST_LINES = 1000  # a test program is a list
 MAX_COLUMNS = 110  # the formatter holds code at 100; a comment may run over by a word
 TAB = 8
 CODE = (".c", ".h", ".asm", ".inc")
 SCRIPTS = (".py", ".sh", ".mk", ".awk", ".ld")
 
 # Spelt apart, so that this file passes its own test.
-UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HACK)\b")
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 # A host of the network in a file is a thing that is fetched from somewhere: only the Makefile's
 # package manager knows hosts. Numbers of test networks and loopback are no hosts.
 HOST = re.compile(r"\b(?:https?|ftp|git|ssh)://|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:org|com|net|io|edu)\b",
@@ -35,8 +36,9 @@ def check_text(path, text):
     if text.endswith("\n\n"):
         yield len(lines), "empty lines at the end"
     is_code = path.endswith(CODE)
-    if is_code and len(lines) - 1 > MAX_LINES:
-        yield 1, f"{len(lines) - 1} lines; split what is more than {MAX_LINES}"
+    most = MAX_TEST_LINES if path.startswith("tests/") else MAX_LINES
+    if is_code and len(lines) - 1 > most:
+        yield 1, f"{len(lines) - 1} lines; split what is more than {most}"
     for number, line in enumerate(lines, 1):
         if line.rstrip() != line:
             yield number, "space at the end of the line"

@@ -27,14 +27,19 @@ class Holder:
         self.name, self.options = name, options
         self.machine = None
         self.broken = False
+        self.failed_boots = 0
 
     def get(self):
+        if self.failed_boots == 2:
+            pytest.fail("the machine did not boot for the tests before, twice", pytrace=False)
         if self.machine and (self.broken or not self.machine.alive):
             self.close()
         if not self.machine:
             machine = vm.Machine(name=self.name, **self.options)
-            self.machine = machine
+            self.failed_boots += 1
             machine.start()
+            self.failed_boots = 0
+            self.machine = machine
             self.broken = False
         return self.machine
 

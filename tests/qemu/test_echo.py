@@ -101,8 +101,7 @@ def test_server_killed_and_started_again(machine):
     if machine.net == "tap":
         with pytest.raises(ConnectionRefusedError):
             machine.connect(7)
-    machine.spawn("echo-epoll 7")
-    machine.expect(r"echo-epoll: port 7")
+    machine.spawn("echo-epoll 7", says=r"echo-epoll: port 7")
     with connections(machine, 10) as socks:
         for n, s in enumerate(socks):
             ask(s, b"again %d" % n)
@@ -137,19 +136,16 @@ def test_ping(machine, size):
 
 
 def test_level_triggered_server(machine):
-    machine.spawn("echo-epoll -l 7")  # the port is taken: it says so and ends
-    machine.expect(r"bind: Address (already )?in use", 20)
+    machine.spawn("echo-epoll -l 7", says=r"echo-epoll: bind: Address (already )?in use")
     machine.kill(machine_server(machine))
-    pid = machine.spawn("echo-epoll -l 7")
-    machine.expect(r"echo-epoll: port 7, level-triggered")
+    pid = machine.spawn("echo-epoll -l 7", says=r"echo-epoll: port 7, level-triggered")
     with machine.connect() as s:
         echo(s, pattern(4 << 20, "level"), timeout=120)
     with connections(machine, 100 if machine.many else 10) as socks:
         for n, s in enumerate(socks):
             ask(s, b"level %d" % n)
     machine.kill(pid)
-    machine.spawn("echo-epoll 7")
-    machine.expect(r"echo-epoll: port 7, edge-triggered")
+    machine.spawn("echo-epoll 7", says=r"echo-epoll: port 7, edge-triggered")
 
 
 def machine_server(machine):

@@ -139,10 +139,22 @@ class Machine:
                 self.expect(ready, timeout * (4 if self.boot == "uefi" else 1))
             if ready == READY:
                 self.prompt()
+                self._await_services(timeout)
         except Exception:
             self.close()
             raise
         return self
+
+    def _await_services(self, timeout):
+        """What init starts unless told otherwise says so a little later, amid what we would type."""
+        if "init.run=" in self.append:
+            return
+        pos = self.pos
+        for server in ("echo-epoll: port", "echo-blocking: port"):
+            self.pos = 0
+            self.expect(server + r".*\n", timeout)
+            pos = max(pos, self.pos)
+        self.pos = pos
 
     def _qmp_path(self):
         return os.path.join(self.dir.name, "qmp")
@@ -293,12 +305,17 @@ class Machine:
             raise MachineError(f"cat {path}: status {status}\n{text}")
         return text
 
-    def spawn(self, command):
-        """Starts a program in the background; its pid."""
+    def spawn(self, command, says=None):
+        """Starts a program in the background; its pid. It may say something, and that before init."""
+        start = self.pos
         self.type(command + " &\n")
         name = re.escape(command.split()[0])
         pid = int(self.expect(rf"\[init\] {name} \(pid (\d+)\) started\n", 20)[1])
         self.prompt()
+        if says:
+            started, self.pos = self.pos, start
+            self.expect(says, 20)
+            self.pos = max(self.pos, started)
         return pid
 
     def pid_of(self, name):
