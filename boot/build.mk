@@ -28,8 +28,9 @@ KCFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pie -fno-pic -mcmodel=kernel -m
 	-Werror=implicit-function-declaration -I. $(LWIP_CFLAGS)
 
 # The sanitizers of the checked build. Of the undefined-behaviour ones alignment is left out, because
-# x86 has none to keep and string.c lives from that, and so is the wrap of unsigned numbers, which is
-# defined. The stack sanitizer needs room, so stacks are larger (KSTACK_SIZE).
+# x86 has none to keep and string.c lives from that; null, because a member of a user's struct at NULL
+# is no error before it is copied, and the address sanitizer sees who follows it; and the wrap of
+# unsigned numbers, which is defined. The stack sanitizer needs room, so stacks are larger (KSTACK_SIZE).
 ifeq ($(SAN),1)
 ifneq ($(CLANG),)
 $(error SAN=1 needs gcc)
@@ -38,7 +39,7 @@ KCFLAGS += -DSAN
 SAN_CFLAGS := -fsanitize=kernel-address -fasan-shadow-offset=0xdffffc0000000000 \
 	--param asan-stack=1 --param asan-globals=1 --param asan-instrumentation-with-call-threshold=100000 \
 	-fsanitize-address-use-after-scope \
-	-fsanitize=shift,signed-integer-overflow,integer-divide-by-zero,bounds,null,object-size,bool,enum \
+	-fsanitize=shift,signed-integer-overflow,integer-divide-by-zero,bounds,object-size,bool,enum \
 	-fsanitize=unreachable,return,vla-bound -Wno-array-bounds
 # Files that touch what nobody may, or that a report needs: their arguments are checked by hand.
 SAN_EXEMPT := $(wildcard kernel/debug/*.c) kernel/mm/slab.c kernel/lib/string.c kernel/lib/panic.c \
@@ -59,7 +60,8 @@ $(BUILD)/obj/%.c.o: %.c $(KFLAGS_FILE)
 	@mkdir -p $(@D)
 	$(Q)$(CROSS)$(CC) $(KCFLAGS) $(if $(filter $<,$(SAN_EXEMPT)),,$(SAN_CFLAGS)) -MMD -MP -c $< -o $@
 
-$(BUILD)/obj/%.asm.o: %.asm
+# nasm does not name the files that %include brings in.
+$(BUILD)/obj/%.asm.o: %.asm $(wildcard kernel/cpu/*.inc) $(KFLAGS_FILE)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf $(KNASMFLAGS) -I. -MD $(@:.o=.d) -MP $< -o $@
 

@@ -500,26 +500,19 @@ static void tmpfs_getattr(struct inode *inode, struct kstat *st)
 	st->blocks = S_ISREG(inode->i_mode) ? READ_ONCE(tf->nr_pages) * (PAGE_SIZE / 512) : 0;
 }
 
+static struct mount *memfd_mnt; /* [I] an instance of its own, seen in no folder */
+
 struct file *tmpfs_memfd(const char *name, u32 flags)
 {
-	static struct mount *mnt;
 	struct dentry *d;
 	struct inode *i;
 	struct file *f;
 
-	if (!smp_load_acquire(&mnt)) {
-		struct mount *m = kern_mount(&tmpfs_type);
-
-		if (IS_ERR(m))
-			return (struct file *)m;
-		if (cmpxchg(&mnt, NULL, m) != NULL)
-			mntput(m);
-	}
 	f = alloc_empty_file(flags);
 	if (IS_ERR(f))
 		return f;
-	d = d_alloc(mnt->root, name, strlen(name));
-	i = d ? tmpfs_inode(mnt->sb, S_IFREG | 0777) : NULL;
+	d = d_alloc(memfd_mnt->root, name, strlen(name));
+	i = d ? tmpfs_inode(memfd_mnt->sb, S_IFREG | 0777) : NULL;
 	if (!i) {
 		if (d)
 			dput(d);
@@ -530,8 +523,8 @@ struct file *tmpfs_memfd(const char *name, u32 flags)
 	i->i_nlink = 0;
 	d->d_inode = i;
 	d->d_unlinked = true;
-	mntget(mnt);
-	f->f_mnt = mnt;
+	mntget(memfd_mnt);
+	f->f_mnt = memfd_mnt;
 	f->f_dentry = d;
 	f->f_inode = i;
 	f->f_op = i->i_fop;
@@ -619,3 +612,12 @@ static int __init tmpfs_init(void)
 	return register_filesystem(&tmpfs_type);
 }
 core_initcall(tmpfs_init);
+
+static int __init memfd_init(void)
+{
+	memfd_mnt = kern_mount(&tmpfs_type);
+	if (IS_ERR(memfd_mnt))
+		panic("cannot mount tmpfs for memfd: %ld", PTR_ERR(memfd_mnt));
+	return 0;
+}
+fs_initcall(memfd_init);

@@ -14,6 +14,7 @@
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/debug/leak.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/ktest.h"
 #include "kernel/lib/printk.h"
@@ -31,6 +32,7 @@ static int kernel_init(void *bi)
 	printk("Pollux is up: %lu MiB of memory, %d CPU%s, %lu ms since the machine was started\n",
 	       total_pages >> (20 - PAGE_SHIFT), nr_cpus, nr_cpus > 1 ? "s" : "",
 	       rdtsc() / tsc_khz);
+	leakcheck_record();
 	do_initcalls(5, 5);
 	return 0;
 }

@@ -141,8 +141,9 @@ static int __init net_init(void)
 
 	IP4_ADDR(&addr, 127, 0, 0, 1);
 	IP4_ADDR(&mask, 255, 0, 0, 0);
-	lock_net();
+	/* Without net_lock: its tables come from vmalloc(), and nobody else knows it yet. */
 	lwip_init();
+	lock_net();
 	lo_queue.napi.poll = lo_poll;
 	lo.netif = &lo_netif;
 	netif_add(&lo_netif, &addr, &mask, NULL, &lo, lo_netif_init, ip4_input);

@@ -9,15 +9,20 @@ export POLLUX_CPUS  = $(CPUS)
 export POLLUX_MEM   = $(MEM)
 export POLLUX_ACCEL = $(ACCEL)
 export POLLUX_QEMU  = $(QEMU)
+export POLLUX_SAN   = $(SAN)
+# The checked build takes its time.
+ifeq ($(SAN),1)
+export POLLUX_TIMEOUT_SCALE ?= 4
+endif
 
 .PHONY: test
 test:
-	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso
+	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso user
 	$(Q)$(PYTEST) tests/qemu $(if $(TESTS),-k '$(TESTS)') $(PYTESTFLAGS)
 
 .PHONY: bench
 bench:
-	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso
+	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso user
 	$(Q)/usr/bin/python3 -B tests/bench/run.py $(BENCH)
 
 # Everything that can be said of the code without running it. The build in which a warning is an error
@@ -56,4 +61,4 @@ check-warnings: $(LWIP_READY)
 	@echo 'check: build without a warning'
 	@mkdir -p $(BUILD)/check
 	@test ! -d $(BUILD)/download || cp -r $(BUILD)/download $(BUILD)/check/
-	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/check WERROR=-Werror iso
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/check WERROR=-Werror iso user

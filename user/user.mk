@@ -1,8 +1,9 @@
 # The programs, built with musl for Linux and so for Pollux, and the archive that holds them at boot.
 #
 # Every .c file in user/ and user/tools/ becomes a program in /bin (init becomes /init), every one in
-# tests/abi/ and tests/guest/ a program in /tests, every one in tests/bench/ one in /bench. The same
-# files run on the host. EXTRA=DIR adds a folder of the user's own to the root file system.
+# tests/abi/ and tests/guest/ a program in /tests, every one in tests/bench/ one in /bench, every one in
+# tests/stress/ one in /stress. The same files run on the host. EXTRA=DIR adds a folder of the
+# user's own to the root file system.
 
 MUSL_CC ?= musl-gcc
 EXTRA   ?=
@@ -12,10 +13,12 @@ UCFLAGS := -static -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -pthrea
 USER_PROGRAMS  := $(patsubst %.c,%,$(notdir $(wildcard user/*.c user/tools/*.c)))
 TEST_PROGRAMS  := $(patsubst %.c,%,$(notdir $(wildcard tests/abi/*.c tests/guest/*.c)))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))
+STRESS_PROGRAMS := $(patsubst tests/stress/%.c,%,$(sort $(wildcard tests/stress/*.c)))
 
 USER_BIN  := $(USER_PROGRAMS:%=$(BUILD)/user/bin/%)
 TEST_BIN  := $(TEST_PROGRAMS:%=$(BUILD)/user/tests/%)
 BENCH_BIN := $(BENCH_PROGRAMS:%=$(BUILD)/user/bench/%)
+STRESS_BIN := $(STRESS_PROGRAMS:%=$(BUILD)/user/stress/%)
 
 $(BUILD)/user/bin/%: user/%.c
 	@mkdir -p $(@D)
@@ -37,19 +40,35 @@ $(BUILD)/user/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(UCFLAGS) -MMD -MP -MF $@.d $< -o $@
 
--include $(USER_BIN:=.d) $(TEST_BIN:=.d) $(BENCH_BIN:=.d)
+$(BUILD)/user/stress/%: tests/stress/%.c
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(UCFLAGS) -MMD -MP -MF $@.d $< -o $@
 
-# Changes exactly when the list of what goes in changes, so that a removed program leaves the archive.
+-include $(USER_BIN:=.d) $(TEST_BIN:=.d) $(BENCH_BIN:=.d) $(STRESS_BIN:=.d)
+
+# What is on the CD, and so short: GRUB reads it through the firmware. The tests boot with qemu -kernel
+# and get a second archive behind it; the kernel unpacks one after the other.
+ROOTFS := $(BUILD)/initramfs.cpio
+TESTFS := $(BUILD)/initramfs-tests.cpio
+
+# The lists change exactly when what goes in changes, so that a removed program leaves the archive.
 ROOTFS_LIST := $(BUILD)/user/rootfs.list
+TESTFS_LIST := $(BUILD)/user/testfs.list
 $(ROOTFS_LIST): FORCE
 	@mkdir -p $(@D)
-	@{ echo '$(USER_BIN) $(TEST_BIN) $(BENCH_BIN)'; \
+	@{ echo '$(USER_BIN)'; \
 	   test -z '$(EXTRA)' || find '$(EXTRA)' -printf '%p %T@ %s\n' | sort; } >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(TESTFS_LIST): FORCE
+	@mkdir -p $(@D)
+	@echo '$(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The same input gives the same bytes: sorted names, no times, owner root (no root needed for it).
-$(BUILD)/initramfs.cpio: $(USER_BIN) $(TEST_BIN) $(BENCH_BIN) $(ROOTFS_LIST) user/pack.sh
+$(ROOTFS): $(USER_BIN) $(ROOTFS_LIST) user/pack.sh
 	$(Q)user/pack.sh $(ROOTFS_LIST) $@ '$(EXTRA)'
+$(TESTFS): $(ROOTFS) $(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN) $(TESTFS_LIST) user/pack.sh
+	$(Q)user/pack.sh $(TESTFS_LIST) $@.part && cat $(ROOTFS) $@.part >$@ && rm $@.part
 
 .PHONY: user FORCE
-user: $(BUILD)/initramfs.cpio
+user: $(ROOTFS) $(TESTFS)

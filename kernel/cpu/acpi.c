@@ -238,10 +238,11 @@ static __init void read_root(const struct rsdp *r)
 	bool extended = r->revision >= 2 && r->xsdt;
 	size_t width = extended ? 8 : 4;
 	const struct acpi_header *root = map_table(extended ? r->xsdt : r->rsdt);
-	const u8 *entries = (const u8 *)(root + 1);
+	const u8 *entries;
 
 	if (!root)
 		return;
+	entries = (const u8 *)(root + 1);
 	for (size_t i = 0; i < (root->length - sizeof(*root)) / width; i++) {
 		u64 pa = 0;
 

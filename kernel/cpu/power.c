@@ -8,6 +8,7 @@
 #include "kernel/cpu/acpi.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/debug/leak.h"
 #include "kernel/lib/printk.h"
 #include "kernel/sched/signal.h"
 
@@ -83,6 +84,7 @@ SYSCALL_DEFINE4(reboot, u32, magic1, u32, magic2, u32, cmd, void __user *, arg)
 		return -EINVAL;
 	switch (cmd) {
 	case REBOOT_CMD_POWER_OFF:
+		leakcheck_poweroff();
 		printk("Power down\n");
 		machine_poweroff();
 	case REBOOT_CMD_RESTART:

@@ -145,7 +145,10 @@ void do_paranoid_trap(struct pt_regs *regs, u32 vector, u64 error)
 	if (vector == TRAP_NMI) {
 		if (smp_stopping())
 			smp_stop_here(regs);
-		printk("NMI on CPU %d at %pS\n", smp_processor_id(), (void *)regs->rip);
+		printk("NMI on CPU %d, task %d (%.*s)\n", smp_processor_id(), current->pid,
+		       TASK_COMM_LEN, current->comm);
+		show_held_locks(smp_processor_id());
+		dump_frames(regs->rip, regs->rbp);
 		return;
 	}
 	/* A push below a stack's end faults, and so does the push of that fault's frame. */

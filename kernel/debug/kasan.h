@@ -63,6 +63,7 @@ void kasan_drain(void);
 
 /* Makes shadow for [start, start + bytes), whole pages; 0 or -ENOMEM. Process context, or boot. */
 int kasan_populate(u64 start, u64 bytes);
+u64 kasan_shadow_pages(void); /* that it has taken; it keeps them */
 /* The first @size bytes may be used, the rest of the last page not. */
 void kasan_vmalloc(const void *p, size_t size);
 void kasan_vfree(const void *p, size_t bytes);
@@ -126,6 +127,10 @@ static inline void kasan_drain(void)
 {
 }
 static inline int kasan_populate(u64 start, u64 bytes)
+{
+	return 0;
+}
+static inline u64 kasan_shadow_pages(void)
 {
 	return 0;
 }

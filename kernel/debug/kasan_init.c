@@ -100,6 +100,13 @@ void kasan_init(void *(*alloc)(u64))
 	kasan_ready = true;
 }
 
+static atomic64_t shadow_pages; /* of kasan_populate() */
+
+u64 kasan_shadow_pages(void)
+{
+	return (u64)atomic_read(&shadow_pages);
+}
+
 int kasan_populate(u64 start, u64 bytes)
 {
 	u64 last = (u64)shadow_of(start + bytes - 1);
@@ -114,8 +121,10 @@ int kasan_populate(u64 start, u64 bytes)
 		if (!p)
 			return -ENOMEM;
 		r = kmap_page_once(va, page_to_phys(p), PTE_KERNEL_RW);
-		if (!r)
+		if (!r) {
+			atomic_inc(&shadow_pages);
 			continue;
+		}
 		free_pages(p, 0);
 		/* Another CPU, for a neighbour in the same 32 KiB, may have been first. */
 		if (r != -EEXIST)

@@ -241,8 +241,8 @@ void kasan_report_free(const void *p, u64 ip)
 {
 	struct slab_place place;
 	bool found = slab_find(p, &place) && place.obj == p;
-	const char *kind = found && *shadow_of((u64)p) == SHADOW_SLAB_FREE ? "double-free"
-									   : "invalid-free";
+	const char *kind =
+		found && *shadow_of((u64)p) == SHADOW_SLAB_FREE ? "double-free" : "invalid-free";
 
 	if (!begin())
 		return;

@@ -10,14 +10,14 @@
 #define LOCK_TRY    0x1 /* the caller does not wait: no order follows from it */
 #define LOCK_SLEEPS 0x2 /* a mutex: belongs to a task, not to a CPU */
 
+#define __LOCK_TEXT(x) #x
+#define __LOCK_LINE(x) __LOCK_TEXT(x)
+/* A text that names this place; locks that are initialised at one place are a class. */
+#define LOCK_PLACE(what) what " (" __FILE__ ":" __LOCK_LINE(__LINE__) ")"
+
 #ifdef SAN
 
 #define CHECKED_BUILD 1
-
-#define __LOCK_TEXT(x) #x
-#define __LOCK_LINE(x) __LOCK_TEXT(x)
-/* Names the class of all locks that are initialised at this place. */
-#define LOCK_PLACE(what) what " (" __FILE__ ":" __LOCK_LINE(__LINE__) ")"
 
 struct lock_map {
 	const char *name; /* [I] LOCK_PLACE(): equal text, same class */
@@ -44,6 +44,9 @@ struct held_lock {
 struct task_locks {
 	int depth; /* [c] */
 	struct held_lock held[MAX_HELD_MUTEXES]; /* [c] */
+	/* For watch.c, which alone uses them: */
+	u64 seen_switches; /* task->nr_switches at the first look since it last ran */
+	u64 seen_at; /* when that was, ns */
 };
 
 /*

@@ -220,13 +220,6 @@ PROVOKE(bool_value)
 	printk("%d\n", b ? 5 : 6);
 }
 
-PROVOKE(null_member)
-{
-	struct provoke *p = hide((struct provoke *)NULL);
-
-	printk("%s\n", p->name);
-}
-
 PROVOKE(unreachable)
 {
 	if (hide(1))

@@ -15,5 +15,5 @@ struct provoke {
 #define PROVOKE(NAME) \
 	static void provoke_##NAME(void); \
 	static const struct provoke __provoke_##NAME \
-		__attribute__((used, section(".provokes"))) = {#NAME, provoke_##NAME}; \
+		__attribute__((used, section(".provokes"), aligned(8))) = {#NAME, provoke_##NAME}; \
 	static void provoke_##NAME(void)

@@ -143,8 +143,8 @@ void __ubsan_handle_out_of_bounds(struct bounds_data *d, u64 index)
 
 void __ubsan_handle_type_mismatch_v1(struct mismatch_data *d, u64 ptr)
 {
-	static const char *const accesses[] = {"load of",  "store to",	 "reference to",
-					       "member of", "member call of"};
+	static const char *const accesses[] = {"load of", "store to", "reference to", "member of",
+					       "member call of"};
 	const char *access = d->access < ARRAY_SIZE(accesses) ? accesses[d->access] : "use of";
 	u64 align = 1ul << d->log_alignment;
 

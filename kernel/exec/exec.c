@@ -296,9 +296,10 @@ static void unshare_sighand(struct exec *x)
 static void replace_mm(struct exec *x)
 {
 	struct task *t = current;
-	struct mm *old = t->mm, *active = t->active_mm;
+	struct mm *old = t->mm, *active;
 
 	spin_lock_irq(&tasklist_lock);
+	active = t->active_mm; /* what is borrowed may go by interrupt */
 	t->mm = t->active_mm = x->mm;
 	mm_activate(active, x->mm);
 	spin_unlock_irq(&tasklist_lock);

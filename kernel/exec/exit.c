@@ -189,6 +189,15 @@ static void exit_fpu(struct task *t)
 	fpu_free(f);
 }
 
+void exit_resources(struct task *t)
+{
+	futex_exit();
+	exit_mm(t);
+	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
+		ops->exit(t);
+	exit_fpu(t);
+}
+
 /*
  * A state that no wake-up ends. pi_lock: a late waker that has found an older state in which it may
  * wake must be through before, or it would write TASK_RUNNING over this one.
@@ -229,11 +238,7 @@ void do_exit(int code)
 			      g->group_exit ? g->group_exit_code : code);
 		timer_cancel_sync(&g->real_timer);
 	}
-	futex_exit();
-	exit_mm(t);
-	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
-		ops->exit(t);
-	exit_fpu(t);
+	exit_resources(t);
 	exit_notify(code);
 	leave_cpu(t);
 }

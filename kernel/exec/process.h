@@ -157,6 +157,10 @@ void complete_vfork(struct task *t);
  * caller has a reference, and lets go of it only after unlocking: it may be the last.
  */
 void release_task(struct task *t);
+/* @t, which is current, gives up its memory, its files and its FPU state. */
+void exit_resources(struct task *t);
+/* Reaps a child of the calling process, if one has ended: its pid, 0: none has, -ECHILD. */
+long reap_child(void);
 /* The wait status of a process without threads. tasklist_lock held. */
 int process_status(const struct signal_struct *g);
 

@@ -142,6 +142,13 @@ static long do_wait(struct wait_op *w)
 	return err ? err : w->ret;
 }
 
+long reap_child(void)
+{
+	struct wait_op w = {.type = P_ALL, .options = WEXITED | WNOHANG | __WALL};
+
+	return do_wait(&w);
+}
+
 static int put_rusage(struct rusage __user *uru, const struct wait_op *w)
 {
 	struct rusage ru = {0};

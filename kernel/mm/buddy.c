@@ -25,6 +25,7 @@
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/debug/failslab.h"
 #include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/internal.h"
@@ -194,7 +195,7 @@ struct page *alloc_pages(unsigned order, gfp_t gfp)
 {
 	struct page *p;
 
-	if (order > MAX_ORDER)
+	if (order > MAX_ORDER || unlikely(failslab()))
 		return NULL;
 	p = alloc_block(order, gfp);
 	if (unlikely(!p) && (gfp & GFP_KERNEL) && reclaim_caches())

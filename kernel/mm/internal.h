@@ -14,6 +14,8 @@ void slab_init(void);
 void kmalloc_init(void);
 /* Empties this CPU's magazines and gives empty slabs back. Any context. */
 void slab_reclaim(void);
+/* Name of the @n-th cache, and how many of its objects are in use; false past the last. */
+bool slab_inuse_of(unsigned n, const char **name, size_t *inuse);
 size_t kmem_cache_size(const struct kmem_cache *c); /* bytes from one object to the next */
 size_t kmem_cache_object_size(const struct kmem_cache *c); /* bytes as asked for */
 /* For the address sanitizer: kmem_cache_free() without it; how many objects it keeps back. */

@@ -87,7 +87,8 @@ void kfree(const void *p)
 size_t ksize(const void *p)
 {
 	const struct page *pg = virt_to_page(p);
-	size_t room = pg->flags & PG_SLAB ? kmem_cache_object_size(pg->slab) : PAGE_SIZE << pg->order;
+	size_t room =
+		pg->flags & PG_SLAB ? kmem_cache_object_size(pg->slab) : PAGE_SIZE << pg->order;
 
 	return kasan_ksize(p, room);
 }

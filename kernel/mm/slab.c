@@ -25,6 +25,7 @@
  *			from another CPU. c->lock is taken under it.
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/debug/failslab.h"
 #include "kernel/debug/kasan.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/seq.h"
@@ -229,6 +230,8 @@ void *kmem_cache_alloc(struct kmem_cache *c, gfp_t gfp)
 	void *obj;
 	u64 flags;
 
+	if (unlikely(failslab()))
+		return NULL;
 	local_irq_save(flags);
 	m = c->mag[smp_processor_id()];
 	if (likely(m->count)) {
@@ -431,6 +434,25 @@ bool slab_find(const void *addr, struct slab_place *place)
 	place->name = c->name;
 	place->obj = (void *)(start + ((u64)addr - start) / c->size * c->size);
 	return true;
+}
+
+bool slab_inuse_of(unsigned n, const char **name, size_t *inuse)
+{
+	struct kmem_cache *c;
+	bool found = false;
+	u64 flags;
+
+	spin_lock_irqsave(&caches_lock, flags);
+	list_for_each_entry(c, &caches, link) {
+		if (n--)
+			continue;
+		*name = c->name;
+		*inuse = kmem_cache_inuse(c);
+		found = true;
+		break;
+	}
+	spin_unlock_irqrestore(&caches_lock, flags);
+	return found;
 }
 
 size_t slab_objects_inuse(void)

@@ -45,17 +45,19 @@ static void flush_all_here(void)
 }
 
 /*
- * A CPU that is told to flush an address space that has no users, or that the CPU only borrows,
- * leaves it. Whoever borrows it there keeps its reference and is none the wiser: the kernel half is
- * the same everywhere, and switch_context() looks at loaded_mm.
+ * A CPU that is told to flush an address space that it only borrows leaves it, and gives back the
+ * borrower's reference; whoever flushes has one of its own.
  */
 static void leave_here(struct mm *mm)
 {
 	u64 flags;
 
 	local_irq_save(flags);
-	if (this_cpu_read(loaded_mm) == mm)
+	if (this_cpu_read(loaded_mm) == mm) {
 		mm_activate(mm, NULL);
+		current->active_mm = NULL;
+		mm_drop(mm);
+	}
 	local_irq_restore(flags);
 }
 
@@ -63,7 +65,7 @@ void tlb_flush_here(struct mm *mm, u64 start, u64 end)
 {
 	if (mm && this_cpu_read(loaded_mm) != mm)
 		return;
-	if (mm && (current->mm != mm || !refcount_read(&mm->users)))
+	if (mm && current->mm != mm)
 		leave_here(mm);
 	else if (end - start <= FLUSH_PAGES_MAX * PAGE_SIZE)
 		for (u64 a = start; a < end; a += PAGE_SIZE)

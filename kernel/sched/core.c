@@ -683,6 +683,11 @@ u64 sched_nr_switches(int cpu)
 	return READ_ONCE(per_cpu(runqueue, cpu).nr_switches);
 }
 
+int sched_nr_waiting(int cpu)
+{
+	return READ_ONCE(per_cpu(runqueue, cpu).nr_queued);
+}
+
 int sched_nr_running(void)
 {
 	int n = 0;

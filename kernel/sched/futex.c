@@ -182,7 +182,7 @@ static void lock_two(struct futex_bucket *a, struct futex_bucket *b)
 	}
 	spin_lock(&a->lock);
 	if (a != b)
-		spin_lock(&b->lock);
+		spin_lock_nested(&b->lock, 1);
 }
 
 static void unlock_two(struct futex_bucket *a, struct futex_bucket *b)

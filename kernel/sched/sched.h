@@ -33,4 +33,5 @@ void kthread_return(void);
 bool cpu_is_idle(int cpu);
 u64 sched_idle_ns(int cpu);
 u64 sched_nr_switches(int cpu);
+int sched_nr_waiting(int cpu); /* tasks that want @cpu and are not on it */
 int sched_nr_running(void);

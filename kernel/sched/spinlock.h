@@ -47,9 +47,9 @@ static inline bool spin_is_locked(const spinlock_t *l)
 	return READ_ONCE(l->val);
 }
 
-static __always_inline void __spin_acquire(spinlock_t *l)
+static __always_inline void __spin_acquire(spinlock_t *l, int subclass)
 {
-	lock_acquire(&l->map, 0, 0);
+	lock_acquire(&l->map, subclass, 0);
 	/* Reading leaves the cache line where it is; only a lock that looks free is tried again. */
 	while (unlikely(__atomic_exchange_n(&l->val, 1, __ATOMIC_ACQUIRE)))
 		while (READ_ONCE(l->val))
@@ -66,7 +66,14 @@ static inline void __spin_release(spinlock_t *l)
 static inline void spin_lock(spinlock_t *l)
 {
 	preempt_disable();
-	__spin_acquire(l);
+	__spin_acquire(l, 0);
+}
+
+/* The same for a lock of the same kind as one already held; @subclass is the depth, 1 to 7. */
+static inline void spin_lock_nested(spinlock_t *l, int subclass)
+{
+	preempt_disable();
+	__spin_acquire(l, subclass);
 }
 
 static inline void spin_unlock(spinlock_t *l)
@@ -89,7 +96,7 @@ static inline bool spin_trylock(spinlock_t *l)
 static inline void spin_lock_bh(spinlock_t *l)
 {
 	local_bh_disable();
-	__spin_acquire(l);
+	__spin_acquire(l, 0);
 }
 
 static inline void spin_unlock_bh(spinlock_t *l)

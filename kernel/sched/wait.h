@@ -103,6 +103,13 @@ void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *e);
  * a wake-up has chosen it all the same, the next exclusive waiter gets that. */
 void pass_on_wake_up(struct wait_queue_head *wq, struct wait_queue_entry *e);
 
+/* For the hung-task report of the checked build; nothing in the plain one. */
+#define set_waiting_for(what) \
+	do { \
+		if (CHECKED_BUILD) \
+			current->waiting_for = (what); \
+	} while (0)
+
 /*
  * Sleeps until @cond is true. @deadline is absolute, in ktime_get() nanoseconds. Value: 0 when the
  * condition is true, -ERESTARTSYS when @state allows signals and one is pending, -ETIME when the
@@ -111,6 +118,7 @@ void pass_on_wake_up(struct wait_queue_head *wq, struct wait_queue_entry *e);
  */
 #define __wait_event(wq, cond, state_, wflags, deadline, before, after) \
 	({ \
+		set_waiting_for(LOCK_PLACE(#cond)); \
 		struct wait_queue_entry _e = { \
 			.flags = (wflags), .private = current, .func = autoremove_wake_function}; \
 		long _ret = 0; \
@@ -138,6 +146,7 @@ void pass_on_wake_up(struct wait_queue_head *wq, struct wait_queue_entry *e);
 			} \
 		} \
 		finish_wait((wq), &_e); \
+		set_waiting_for(NULL); \
 		_ret; \
 	})
 

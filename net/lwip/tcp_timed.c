@@ -26,7 +26,10 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "kernel/debug/leak.h"
+#include "kernel/lib/init.h"
 #include "net/lwip/hooks.h"
+#include "net/net.h"
 
 #define TICKS_PER_SEC  (1000 / TCP_SLOW_INTERVAL)
 #define TIMEWAIT_TICKS (2 * TCP_MSL / TCP_SLOW_INTERVAL)
@@ -163,6 +166,33 @@ struct tcp_pcb *tcp_timewait_oldest(bool due_only)
 		return NULL;
 	return pcb;
 }
+
+/* Ends what a list holds: connections whose sockets are gone. */
+static void abort_list(struct list_head *head)
+{
+	while (head->next && !list_empty(head))
+		tcp_abort(list_first_entry(head, struct tcp_pcb, timed));
+}
+
+/* For the leak check, when nobody is left who could own a connection. */
+static void tcp_forget_orphans(void)
+{
+	lock_net();
+	abort_list(&tcp_timed_pcbs);
+	abort_list(&timewait);
+	for (u32 slot = 0; slot < WHEEL_SLOTS; slot++) {
+		abort_list(&wheel[0][slot]);
+		abort_list(&wheel[1][slot]);
+	}
+	unlock_net();
+}
+
+static __init int tcp_timed_init(void)
+{
+	leakcheck_on_drain(tcp_forget_orphans);
+	return 0;
+}
+core_initcall(tcp_timed_init);
 
 /* How many slots behind slot number @now the next one in use is: 1 to 64. */
 static u32 slots_ahead(int level, u32 now)

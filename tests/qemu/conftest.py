@@ -73,7 +73,11 @@ def holder(request):
     options = getattr(request.module, "MACHINE", {})
     holder = Holder(request.module.__name__, options)
     yield holder
-    holder.close()
+    try:
+        if holder.machine and not holder.broken:
+            holder.machine.leak_check()
+    finally:
+        holder.close()
 
 
 @pytest.fixture

@@ -29,10 +29,13 @@ CPUS = int(os.environ.get("POLLUX_CPUS", "1"))
 MEM = os.environ.get("POLLUX_MEM", "256M")
 ACCEL = os.environ.get("POLLUX_ACCEL", "tcg")
 QEMU = os.environ.get("POLLUX_QEMU", "qemu-system-x86_64")
+SAN = os.environ.get("POLLUX_SAN") == "1"  # is this the checked build?
 SCALE = float(os.environ.get("POLLUX_TIMEOUT_SCALE", "1"))
 
 READY = r"\[init\] ready"
 PANIC = re.compile(r"^.*(?:\bpanic: |Kernel panic).*$", re.MULTILINE | re.IGNORECASE)
+# What the checked build says of leaks (kernel/debug/leak.c) and of tasks and CPUs that do not get on.
+LEFT = re.compile(r"^.*(?:\bleak: |BUG: hung task|BUG: soft lockup).*$", re.MULTILINE)
 # What the kernel says of its own accord, amid a program's output: "[    1.234567] ..."
 KERNEL_LINE = re.compile(r"^\[ *\d+\.\d+\] .*\n?", re.MULTILINE)
 INIT_LINE = re.compile(r"^\[init\] \S+ \(pid \d+\) .*\n?", re.MULTILINE)
@@ -164,7 +167,7 @@ class Machine:
                "-cpu", "host" if ACCEL == "kvm" else "max", "-m", str(self.mem),
                "-smp", str(self.cpus), "-no-reboot", "-display", "none", "-monitor", "none",
                "-serial", "stdio", "-qmp", f"unix:{self._qmp_path()},server=on,wait=off"]
-        append = self.append
+        append = self.append + (" leakcheck=1" if SAN else "")
         if self.net == "user":
             rules = "".join(f",hostfwd=tcp:127.0.0.1:{h}-:{g}" for g, h in self.ports.items())
             cmd += ["-netdev", "user,id=n0" + rules]
@@ -178,7 +181,7 @@ class Machine:
             cmd += ["-nic", "none"]
         if self.boot == "kernel":
             cmd += ["-kernel", os.path.join(BUILD, "pollux.elf"),
-                    "-initrd", os.path.join(BUILD, "initramfs.cpio"), "-append", append.strip()]
+                    "-initrd", os.path.join(BUILD, "initramfs-tests.cpio"), "-append", append.strip()]
         else:
             cmd += ["-boot", "d", "-cdrom", os.path.join(BUILD, "pollux.iso")]
         if self.boot == "uefi":
@@ -192,6 +195,16 @@ class Machine:
     def alive(self):
         return (self.process is not None and self.process.poll() is None
                 and not PANIC.search(self.console))
+
+    def leak_check(self):
+        """Powers the checked build off, which ends all processes and names what they leave behind."""
+        if not SAN or self.boot != "kernel" or not self.alive:
+            return
+        self.type("poweroff\n")
+        self.expect(r"leakcheck: .*\n", 60)
+        found = LEFT.findall(self.console)
+        if found:
+            raise MachineError("at power-off:\n" + "\n".join(found))
 
     def close(self):
         """Ends QEMU and removes what it used. May be called twice."""
