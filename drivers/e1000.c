@@ -55,7 +55,7 @@
 #define NR_TX 512
 
 #define RX_BUF_SIZE  2048 /* of the whole struct: two to a page */
-#define RX_PAD	     2 /* the IP header behind 14 bytes of Ethernet lands on a multiple of 4 */
+#define RX_PAD       2    /* the IP header behind 14 bytes of Ethernet lands on a multiple of 4 */
 #define TX_TIMER_NS  (10 * NSEC_PER_MSEC)
 #define ITR_UNITS    200 /* of 256 ns: at most 20,000 interrupts a second */
 #define RESET_TRIES  1000
@@ -73,17 +73,17 @@ _Static_assert(sizeof(((struct e1000_rx_buf *)0)->data) >= E1000_MAX_FRAME + 4,
 struct e1000 {
 	struct net_device dev;
 	struct napi_struct napi;
-	volatile void *regs; /* [I] */
-	struct e1000_rx_desc *rx; /* [N] and the card */
-	struct e1000_tx_desc *tx; /* [N] and the card */
-	struct e1000_rx_buf **rx_buf; /* [N] of each descriptor */
-	struct pbuf **tx_pbuf; /* [N] of each frame, at its last descriptor; else NULL */
-	u32 rx_next; /* [N] the descriptor that is filled next */
-	bool rx_skip; /* [N] inside a frame that is being dropped */
+	volatile void *regs;            /* [I] */
+	struct e1000_rx_desc *rx;       /* [N] and the card */
+	struct e1000_tx_desc *tx;       /* [N] and the card */
+	struct e1000_rx_buf **rx_buf;   /* [N] of each descriptor */
+	struct pbuf **tx_pbuf;          /* [N] of each frame, at its last descriptor; else NULL */
+	u32 rx_next;                    /* [N] the descriptor that is filled next */
+	bool rx_skip;                   /* [N] inside a frame that is being dropped */
 	u32 tx_tail, tx_clean, tx_used; /* [N] */
-	u32 tdt; /* [N] what TDT holds */
-	bool in_poll; /* [N] TDT is written at its end */
-	bool tx_timer_on; /* [N] */
+	u32 tdt;                        /* [N] what TDT holds */
+	bool in_poll;                   /* [N] TDT is written at its end */
+	bool tx_timer_on;               /* [N] */
 	struct timer tx_timer;
 	bool link_changed; /* [a] */
 };

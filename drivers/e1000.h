@@ -60,18 +60,18 @@
 #define EERD_DONE  BIT(4)
 
 #define INT_TXDW   BIT(0)
-#define INT_LSC	   BIT(2) /* link status change */
+#define INT_LSC    BIT(2) /* link status change */
 #define INT_RXSEQ  BIT(3)
 #define INT_RXDMT0 BIT(4) /* descriptors run low */
-#define INT_RXO	   BIT(6) /* overrun */
+#define INT_RXO    BIT(6) /* overrun */
 #define INT_RXT0   BIT(7) /* frames have come in */
 
-#define RCTL_EN	   BIT(1)
+#define RCTL_EN    BIT(1)
 #define RCTL_BAM   BIT(15) /* accept broadcast */
 #define RCTL_SECRC BIT(26) /* strip the CRC */
 /* BSIZE 00 with BSEX 0: buffers of 2048 bytes. LPE and SBP 0: no frame above 1522 bytes, no bad one. */
 
-#define TCTL_EN	     BIT(1)
+#define TCTL_EN      BIT(1)
 #define TCTL_PSP     BIT(3) /* pad short packets */
 #define TCTL_CT(n)   ((u32)(n) << 4)
 #define TCTL_COLD(n) ((u32)(n) << 12)
@@ -112,5 +112,5 @@ struct e1000_tx_desc {
 #define TXD_CMD_RS   0x08 /* report status: set DD */
 #define TXD_STAT_DD  0x01
 
-#define E1000_MIN_FRAME 14 /* what ethernet_input() can look at */
+#define E1000_MIN_FRAME 14   /* what ethernet_input() can look at */
 #define E1000_MAX_FRAME 1518 /* with the CRC stripped, and room for a VLAN tag */

@@ -31,7 +31,7 @@
 #define CONFIG_DATA    0xcfc
 #define CONFIG_ENABLE  0x80000000u
 
-#define BAR_IO	     0x1u
+#define BAR_IO       0x1u
 #define BAR_TYPE_64  0x4u
 #define BAR_MEM_MASK (~0xfull)
 

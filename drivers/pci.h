@@ -4,21 +4,21 @@
 #include "kernel/irq/irq.h"
 #include "kernel/lib/types.h"
 
-#define PCI_VENDOR_ID		 0x00
-#define PCI_DEVICE_ID		 0x02
-#define PCI_COMMAND		 0x04
-#define PCI_COMMAND_IO		 0x1
-#define PCI_COMMAND_MEMORY	 0x2
-#define PCI_COMMAND_MASTER	 0x4
+#define PCI_VENDOR_ID            0x00
+#define PCI_DEVICE_ID            0x02
+#define PCI_COMMAND              0x04
+#define PCI_COMMAND_IO           0x1
+#define PCI_COMMAND_MEMORY       0x2
+#define PCI_COMMAND_MASTER       0x4
 #define PCI_COMMAND_INTX_DISABLE 0x400
-#define PCI_CLASS_REVISION	 0x08
-#define PCI_HEADER_TYPE		 0x0e
-#define PCI_HEADER_TYPE_BRIDGE	 0x01
-#define PCI_HEADER_TYPE_MULTI	 0x80
-#define PCI_BASE_ADDRESS_0	 0x10
-#define PCI_SECONDARY_BUS	 0x19
-#define PCI_INTERRUPT_LINE	 0x3c
-#define PCI_NUM_BARS		 6
+#define PCI_CLASS_REVISION       0x08
+#define PCI_HEADER_TYPE          0x0e
+#define PCI_HEADER_TYPE_BRIDGE   0x01
+#define PCI_HEADER_TYPE_MULTI    0x80
+#define PCI_BASE_ADDRESS_0       0x10
+#define PCI_SECONDARY_BUS        0x19
+#define PCI_INTERRUPT_LINE       0x3c
+#define PCI_NUM_BARS             6
 
 struct pci_dev {
 	u8 bus, dev, fn;

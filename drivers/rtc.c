@@ -12,15 +12,15 @@
 #define RTC_SECONDS 0x00
 #define RTC_MINUTES 0x02
 #define RTC_HOURS   0x04
-#define RTC_DAY	    0x07
+#define RTC_DAY     0x07
 #define RTC_MONTH   0x08
 #define RTC_YEAR    0x09
 #define RTC_REG_A   0x0a
 #define RTC_REG_B   0x0b
-#define RTC_UIP	    0x80 /* A: an update is in progress */
-#define RTC_DM	    0x04 /* B: binary, not BCD */
-#define RTC_24H	    0x02 /* B */
-#define RTC_PM	    0x80 /* in the hours, 12-hour mode */
+#define RTC_UIP     0x80 /* A: an update is in progress */
+#define RTC_DM      0x04 /* B: binary, not BCD */
+#define RTC_24H     0x02 /* B */
+#define RTC_PM      0x80 /* in the hours, 12-hour mode */
 
 struct rtc_time {
 	u8 sec, min, hour, day, month, year;
@@ -74,7 +74,7 @@ static __init int rtc_init(void)
 	pm = t.hour & RTC_PM;
 	t.hour &= ~RTC_PM;
 	if (!(b & RTC_DM))
-		t = (struct rtc_time){from_bcd(t.sec), from_bcd(t.min),	  from_bcd(t.hour),
+		t = (struct rtc_time){from_bcd(t.sec), from_bcd(t.min),   from_bcd(t.hour),
 				      from_bcd(t.day), from_bcd(t.month), from_bcd(t.year)};
 	if (!(b & RTC_24H))
 		t.hour = t.hour % 12 + (pm ? 12 : 0);

@@ -17,7 +17,7 @@
 #include "kernel/lib/printk.h"
 #include "kernel/sched/spinlock.h"
 
-#define COM1	 0x3f8
+#define COM1     0x3f8
 #define COM1_IRQ 4
 
 #define RBR (COM1 + 0) /* receiver buffer (read) */
@@ -30,13 +30,13 @@
 #define MCR (COM1 + 4) /* modem control */
 #define LSR (COM1 + 5) /* line status */
 
-#define IER_RDA	     0x01 /* received data available */
+#define IER_RDA      0x01 /* received data available */
 #define FCR_ENABLE   0x07 /* on, both FIFOs cleared */
 #define FCR_TRIGGER8 0x80 /* interrupt at 8 bytes, or 4 character times after the last */
-#define LCR_8N1	     0x03
+#define LCR_8N1      0x03
 #define LCR_DLAB     0x80
-#define MCR_ON	     0x0b /* DTR, RTS, and OUT2, which connects the interrupt on a PC */
-#define LSR_DR	     0x01
+#define MCR_ON       0x0b /* DTR, RTS, and OUT2, which connects the interrupt on a PC */
+#define LSR_DR       0x01
 #define LSR_THRE     0x20
 
 #define FIFO_SIZE  16

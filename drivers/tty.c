@@ -24,13 +24,13 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/uaccess.h"
 
-#define TCGETS	   0x5401
-#define TCSETS	   0x5402
-#define TCSETSW	   0x5403
-#define TCSETSF	   0x5404
-#define TCSBRK	   0x5409
-#define TCXONC	   0x540a
-#define TCFLSH	   0x540b
+#define TCGETS     0x5401
+#define TCSETS     0x5402
+#define TCSETSW    0x5403
+#define TCSETSF    0x5404
+#define TCSBRK     0x5409
+#define TCXONC     0x540a
+#define TCFLSH     0x540b
 #define TIOCEXCL   0x540c
 #define TIOCNXCL   0x540d
 #define TIOCSCTTY  0x540e
@@ -43,7 +43,7 @@
 #define TIOCNOTTY  0x5422
 #define TIOCSETD   0x5423
 #define TIOCGETD   0x5424
-#define TCSBRKP	   0x5425
+#define TCSBRKP    0x5425
 #define TIOCGSID   0x5429
 
 /* As Linux starts a serial line. */

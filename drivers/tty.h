@@ -22,31 +22,31 @@ struct winsize {
 	u16 ws_row, ws_col, ws_xpixel, ws_ypixel;
 };
 
-#define VINTR	 0
-#define VQUIT	 1
-#define VERASE	 2
-#define VKILL	 3
-#define VEOF	 4
-#define VTIME	 5
-#define VMIN	 6
-#define VSTART	 8
-#define VSTOP	 9
-#define VSUSP	 10
-#define VEOL	 11
+#define VINTR    0
+#define VQUIT    1
+#define VERASE   2
+#define VKILL    3
+#define VEOF     4
+#define VTIME    5
+#define VMIN     6
+#define VSTART   8
+#define VSTOP    9
+#define VSUSP    10
+#define VEOL     11
 #define VREPRINT 12
-#define VWERASE	 14
-#define VLNEXT	 15
-#define VEOL2	 16
+#define VWERASE  14
+#define VLNEXT   15
+#define VEOL2    16
 
 /* c_iflag */
-#define ISTRIP	0000040
-#define INLCR	0000100
-#define IGNCR	0000200
-#define ICRNL	0000400
-#define IXON	0002000
-#define IXANY	0004000
+#define ISTRIP  0000040
+#define INLCR   0000100
+#define IGNCR   0000200
+#define ICRNL   0000400
+#define IXON    0002000
+#define IXANY   0004000
 #define IMAXBEL 0020000
-#define IUTF8	0040000
+#define IUTF8   0040000
 /* c_oflag */
 #define OPOST  0000001
 #define ONLCR  0000004
@@ -56,22 +56,22 @@ struct winsize {
 #define XTABS  0014000
 /* c_cflag */
 #define B115200 0010002
-#define CS8	0000060
-#define CREAD	0000200
-#define HUPCL	0002000
-#define CLOCAL	0004000
+#define CS8     0000060
+#define CREAD   0000200
+#define HUPCL   0002000
+#define CLOCAL  0004000
 /* c_lflag */
-#define ISIG	0000001
-#define ICANON	0000002
-#define ECHO	0000010
-#define ECHOE	0000020
-#define ECHOK	0000040
-#define ECHONL	0000100
-#define NOFLSH	0000200
-#define TOSTOP	0000400
+#define ISIG    0000001
+#define ICANON  0000002
+#define ECHO    0000010
+#define ECHOE   0000020
+#define ECHOK   0000040
+#define ECHONL  0000100
+#define NOFLSH  0000200
+#define TOSTOP  0000400
 #define ECHOCTL 0001000
-#define ECHOKE	0004000
-#define IEXTEN	0100000
+#define ECHOKE  0004000
+#define IEXTEN  0100000
 
 /* ---- the terminal ---- */
 
@@ -94,26 +94,26 @@ struct tty_driver {
  */
 struct tty {
 	const struct tty_driver *driver; /* [I] */
-	void *driver_data; /* [I] */
-	spinlock_t lock; /* irqsave: input comes in hard interrupt */
+	void *driver_data;               /* [I] */
+	spinlock_t lock;                 /* irqsave: input comes in hard interrupt */
 
 	struct termios termios; /* [a] */
 	struct winsize winsize; /* [l] */
-	bool stopped; /* [a] ^S: output waits */
-	bool literal; /* [l] ^V: the next byte is taken as it is */
-	unsigned column; /* [l] where the cursor is */
-	unsigned line_column; /* [l] where it was when the edited line began */
+	bool stopped;           /* [a] ^S: output waits */
+	bool literal;           /* [l] ^V: the next byte is taken as it is */
+	unsigned column;        /* [l] where the cursor is */
+	unsigned line_column;   /* [l] where it was when the edited line began */
 
-	u8 buf[TTY_BUF_SIZE]; /* [l] */
+	u8 buf[TTY_BUF_SIZE];            /* [l] */
 	u64 line_end[TTY_BUF_SIZE / 64]; /* [l] a bit a byte: a line ends with it */
 	u64 eof_mark[TTY_BUF_SIZE / 64]; /* [l] the same, and it is no byte but a ^D */
-	u32 head, ready, tail; /* [l] */
+	u32 head, ready, tail;           /* [l] */
 
 	struct wait_queue_head read_wait, write_wait;
-	struct mutex read_mutex; /* a line goes to one reader */
+	struct mutex read_mutex;  /* a line goes to one reader */
 	struct mutex write_mutex; /* bytes of one write(2) stay together */
 
-	pid_t pgrp; /* [T] the group in the foreground, 0 if none; interrupts just read it */
+	pid_t pgrp;    /* [T] the group in the foreground, 0 if none; interrupts just read it */
 	pid_t session; /* [T] whose controlling terminal it is, 0 if nobody's */
 };
 

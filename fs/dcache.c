@@ -30,7 +30,7 @@ DEFINE_SPINLOCK(dcache_lock);
 
 static struct kmem_cache *dentry_cache;
 static struct list_head *buckets; /* [D] */
-static u32 bucket_mask; /* [I] */
+static u32 bucket_mask;           /* [I] */
 
 static u32 hash_name(const struct dentry *parent, const char *name, size_t len)
 {

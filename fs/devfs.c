@@ -298,7 +298,7 @@ static const struct {
 	unsigned minor;
 	const struct file_operations *fop;
 } memory_devices[] = {
-	{"null", 3, &null_fops},     {"zero", 5, &zero_fops},	    {"full", 7, &full_fops},
+	{"null", 3, &null_fops},     {"zero", 5, &zero_fops},       {"full", 7, &full_fops},
 	{"random", 8, &random_fops}, {"urandom", 9, &urandom_fops},
 };
 

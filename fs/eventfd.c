@@ -21,9 +21,9 @@
 
 struct eventfd {
 	struct wait_queue_head wqh; /* those who wait for a count, or for room */
-	u64 count; /* [wqh.lock] to change */
-	bool semaphore; /* [I] */
-	int id; /* [I] for fdinfo */
+	u64 count;                  /* [wqh.lock] to change */
+	bool semaphore;             /* [I] */
+	int id;                     /* [I] for fdinfo */
 };
 
 static atomic_t eventfd_ids;

@@ -19,17 +19,17 @@ struct ep_user; /* a user's account of items */
 struct eventpoll {
 	struct mutex mtx;
 	spinlock_t lock;
-	refcount_t refs; /* its file, and those who wait for mtx in eventpoll_release() */
-	struct rb_root rbr; /* [m] epitem.rbn */
+	refcount_t refs;          /* its file, and those who wait for mtx in eventpoll_release() */
+	struct rb_root rbr;       /* [m] epitem.rbn */
 	struct list_head rdllist; /* [l] epitem.rdllink; during a scan the scanner's alone */
-	struct epitem *ovflist; /* [l] epitem.next, the newest first */
+	struct epitem *ovflist;   /* [l] epitem.next, the newest first */
 	struct wait_queue_head wq;
 	struct wait_queue_head poll_wait;
-	struct file *file; /* [I] */
+	struct file *file;    /* [I] */
 	struct ep_user *user; /* [I] */
-	bool nested; /* [m] an epoll watches it, or did */
+	bool nested;          /* [m] an epoll watches it, or did */
 	int loop_check_depth; /* [n] below or above it, as found by the walk of number gen */
-	u64 gen; /* [n] */
+	u64 gen;              /* [n] */
 };
 
 struct epoll_filefd {
@@ -39,22 +39,22 @@ struct epoll_filefd {
 
 /* One watched {file, fd}. */
 struct epitem {
-	struct rb_node rbn; /* [m] ep->rbr */
-	struct list_head rdllink; /* [l] ep->rdllist, or a scan's txlist; empty: on neither */
-	struct epitem *next; /* [l] ep->ovflist */
-	struct epoll_filefd ffd; /* [I] the key */
-	struct epoll_event event; /* [m and l to write, either to read] */
+	struct rb_node rbn;           /* [m] ep->rbr */
+	struct list_head rdllink;     /* [l] ep->rdllist, or a scan's txlist; empty: on neither */
+	struct epitem *next;          /* [l] ep->ovflist */
+	struct epoll_filefd ffd;      /* [I] the key */
+	struct epoll_event event;     /* [m and l to write, either to read] */
 	struct eppoll_entry *pwqlist; /* [m] where it listens */
-	struct eventpoll *ep; /* [I] */
+	struct eventpoll *ep;         /* [I] */
 	struct epitem *f_next, **f_pprev; /* [L] file->f_ep */
 };
 
 /* What hangs on a file's wait queue. Most files have one queue, so most items one entry. */
 struct eppoll_entry {
-	struct wait_queue_entry wait; /* func = ep_poll_callback */
+	struct wait_queue_entry wait;  /* func = ep_poll_callback */
 	struct wait_queue_head *whead; /* [I] */
-	struct epitem *base; /* [I] */
-	struct eppoll_entry *next; /* [m] base->pwqlist */
+	struct epitem *base;           /* [I] */
+	struct eppoll_entry *next;     /* [m] base->pwqlist */
 };
 
 /* A million idle connections hold a million of these. */

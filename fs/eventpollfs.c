@@ -19,7 +19,7 @@
 #include "kernel/sched/signal.h"
 #include "kernel/time/ktime.h"
 
-#define EP_MAX_EVENTS	    (INT32_MAX / (int)sizeof(struct epoll_event))
+#define EP_MAX_EVENTS       (INT32_MAX / (int)sizeof(struct epoll_event))
 #define ANON_INODE_FS_MAGIC 0x09041934 /* statfs(2) */
 
 struct kmem_cache *epi_cache, *pwq_cache;
@@ -28,9 +28,9 @@ static struct mount *eventpoll_mnt;
 /* What a user's epolls have in common: the limit on items. */
 struct ep_user {
 	struct list_head link; /* [ep_users_lock] ep_users */
-	u32 uid; /* immutable */
-	int epolls; /* [ep_users_lock] how many there are */
-	atomic64_t watches; /* items in them */
+	u32 uid;               /* immutable */
+	int epolls;            /* [ep_users_lock] how many there are */
+	atomic64_t watches;    /* items in them */
 };
 
 static DEFINE_SPINLOCK(ep_users_lock);

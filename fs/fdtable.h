@@ -3,7 +3,7 @@
 
 #include "fs/internal.h"
 
-#define BITS	  64u
+#define BITS      64u
 #define FD_INLINE 64u /* slots inside the object: enough for most processes */
 
 static inline bool test_bit(const unsigned long *map, unsigned n)
@@ -67,7 +67,7 @@ void files_put(struct files *files);
 /* flush() and fput(): one descriptor less. */
 void close_one(struct file *f);
 void close_numbers(struct files *files, unsigned first, unsigned last); /* both inclusive */
-unsigned nofile_limit(void); /* of the current process */
+unsigned nofile_limit(void);                                            /* of the current process */
 
 /* ---- fstask.c ---- */
 /* Gives the current task a table of its own that holds the numbers below @limit. 0, -ENOMEM. */

@@ -44,7 +44,7 @@ struct file_operations {
 	int (*mmap)(struct file *file, u64 len, int prot, int flags, u64 offset,
 		    const struct vm_ops **ops, void **object);
 	loff_t (*llseek)(struct file *file, loff_t off, int whence); /* NULL: -ESPIPE */
-	int (*iterate)(struct file *file, struct dir_context *ctx); /* getdents64(2) */
+	int (*iterate)(struct file *file, struct dir_context *ctx);  /* getdents64(2) */
 	int (*open)(struct inode *inode, struct file *file);
 	/* Another reference went through close(2); for files that care (none here yet). */
 	int (*flush)(struct file *file);
@@ -66,14 +66,14 @@ struct file_operations {
 
 struct file {
 	refcount_t refs;
-	u32 f_flags; /* [f] O_* as F_GETFL shows them; read without a lock */
-	u32 f_mode; /* [I] FMODE_* */
-	spinlock_t f_lock; /* process context only */
+	u32 f_flags;                        /* [f] O_* as F_GETFL shows them; read without a lock */
+	u32 f_mode;                         /* [I] FMODE_* */
+	spinlock_t f_lock;                  /* process context only */
 	const struct file_operations *f_op; /* [I] */
 	void *private_data;
 	struct inode *f_inode; /* [I] with a reference, or the shared one of a pseudo file system */
 	struct dentry *f_dentry; /* [I] with a reference, or NULL */
-	struct mount *f_mnt; /* [I] */
+	struct mount *f_mnt;     /* [I] */
 	loff_t f_pos; /* [i] for files with a position: read() and write() move it under i_mutex */
 	struct epitem
 		*f_ep; /* the items that watch this file, see ep_link_lock in fs/eventpoll.c */
@@ -102,9 +102,9 @@ extern atomic64_t nr_files;
 #define NR_OPEN_MAX (1u << 20) /* largest RLIMIT_NOFILE */
 
 struct files {
-	refcount_t refs; /* tasks that share it; 1 lets fdget() do without a reference */
-	spinlock_t lock; /* process context */
-	unsigned max; /* [F] slots in fd[] */
+	refcount_t refs;  /* tasks that share it; 1 lets fdget() do without a reference */
+	spinlock_t lock;  /* process context */
+	unsigned max;     /* [F] slots in fd[] */
 	unsigned next_fd; /* [F] all below are in use */
 	struct file **fd; /* [F] */
 	unsigned long *open_bits, *cloexec_bits; /* [F] */
@@ -119,7 +119,7 @@ struct fd {
 	struct file *file; /* NULL: -EBADF */
 	bool need_put;
 };
-struct fd fdget(unsigned fd); /* not for O_PATH descriptors */
+struct fd fdget(unsigned fd);      /* not for O_PATH descriptors */
 struct fd fdget_path(unsigned fd); /* those too */
 static inline void fdput(struct fd f)
 {

@@ -73,8 +73,8 @@ static const char *take(struct archive *a, size_t n, size_t padded)
 
 static const char *read_member(struct archive *a, struct member *m)
 {
-	u32 *const fields[] = {&m->ino,	  &m->mode,   &m->uid,	  &m->gid,
-			       &m->nlink, &m->mtime,  &m->size,	  &m->major,
+	u32 *const fields[] = {&m->ino,   &m->mode,   &m->uid,    &m->gid,
+			       &m->nlink, &m->mtime,  &m->size,   &m->major,
 			       &m->minor, &m->rmajor, &m->rminor, &m->name_size};
 	const char *h = take(a, HEADER_SIZE, HEADER_SIZE), *name;
 

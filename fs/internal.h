@@ -7,7 +7,7 @@
 
 /* ---- file.c ---- */
 extern struct kmem_cache *names_cache; /* buffers of PATH_MAX bytes */
-extern s64 file_max; /* /proc/sys/fs/file-max */
+extern s64 file_max;                   /* /proc/sys/fs/file-max */
 /* One reference, f_mode from the access mode in @flags; ERR_PTR(-ENFILE/-ENOMEM). */
 struct file *alloc_empty_file(u32 flags);
 /* For a file whose open() failed: gives it back without release(). */
@@ -67,10 +67,10 @@ extern struct file_system_type *file_systems; /* [mount_mutex] to change */
 void for_each_mount(void (*show)(struct mount *m, void *arg), void *arg);
 
 /* ---- namei.c ---- */
-#define LOOKUP_FOLLOW	 0x1u
+#define LOOKUP_FOLLOW    0x1u
 #define LOOKUP_DIRECTORY 0x2u
-#define LOOKUP_EMPTY	 0x4u /* an empty name is @dfd itself */
-#define MAXSYMLINKS	 40
+#define LOOKUP_EMPTY     0x4u /* an empty name is @dfd itself */
+#define MAXSYMLINKS      40
 
 enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 
@@ -80,7 +80,7 @@ struct nameidata {
 	struct path root;
 	unsigned flags;
 	const char *cursor; /* what is left of the text being walked */
-	char *buf; /* that text, if it is a link's target; NULL for the caller's name */
+	char *buf;          /* that text, if it is a link's target; NULL for the caller's name */
 	int depth, links;
 	const char *last;
 	size_t last_len;

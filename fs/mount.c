@@ -22,12 +22,12 @@
 #include "kernel/mm/uaccess.h"
 
 #define MS_REMOUNT 32u
-#define MS_BIND	   4096u
-#define MS_MOVE	   8192u
+#define MS_BIND    4096u
+#define MS_MOVE    8192u
 
-#define MNT_FORCE	1
-#define MNT_DETACH	2
-#define MNT_EXPIRE	4
+#define MNT_FORCE       1
+#define MNT_DETACH      2
+#define MNT_EXPIRE      4
 #define UMOUNT_NOFOLLOW 8
 
 static DEFINE_MUTEX(mount_mutex);

@@ -17,7 +17,7 @@
 #include "kernel/mm/uaccess.h"
 
 #define RENAME_NOREPLACE 1u
-#define RENAME_EXCHANGE	 2u
+#define RENAME_EXCHANGE  2u
 
 /* Subclasses for mutex_lock_nested(). */
 enum { I_PARENT, I_PARENT2, I_CHILD };
@@ -248,7 +248,7 @@ int do_unlinkat(int dfd, const char *name)
 		err = (int)PTR_ERR(d);
 	} else {
 		if (nd.trailing)
-			err = !d->d_inode		    ? -ENOENT
+			err = !d->d_inode                   ? -ENOENT
 			      : S_ISDIR(d->d_inode->i_mode) ? -EISDIR
 							    : -ENOTDIR;
 		else
@@ -270,7 +270,7 @@ int do_rmdirat(int dfd, const char *name)
 
 	if (err)
 		return err;
-	err = nd.last_type == LAST_DOT	    ? -EINVAL
+	err = nd.last_type == LAST_DOT      ? -EINVAL
 	      : nd.last_type == LAST_DOTDOT ? -ENOTEMPTY
 	      : nd.last_type == LAST_ROOT   ? -EBUSY
 					    : 0;

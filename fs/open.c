@@ -25,7 +25,7 @@
 	 O_PATH | O_TMPFILE)
 #define O_PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
 
-#define MFD_CLOEXEC	  1u
+#define MFD_CLOEXEC       1u
 #define MFD_ALLOW_SEALING 2u
 
 static const struct file_operations path_fops; /* O_PATH: none at all */

@@ -36,33 +36,33 @@
 #include "kernel/sched/mutex.h"
 #include "kernel/sched/signal.h"
 
-#define PIPE_BUFFERS  16u /* 64 KiB, pipe(7) */
+#define PIPE_BUFFERS  16u        /* 64 KiB, pipe(7) */
 #define PIPE_MAX_SIZE (1u << 20) /* bytes, /proc/sys/fs/pipe-max-size */
 #define FIONREAD      0x541b
 #define PIPEFS_MAGIC  0x50495045
 
-#define PIPE_IN	 (EPOLLIN | EPOLLRDNORM)
+#define PIPE_IN  (EPOLLIN | EPOLLRDNORM)
 #define PIPE_OUT (EPOLLOUT | EPOLLWRNORM)
 
 struct pipe_buffer {
 	char *page;
 	u16 offset, len; /* of what is left in it */
-	bool packet; /* one read, not more; what it leaves is dropped */
+	bool packet;     /* one read, not more; what it leaves is dropped */
 };
 
 /* [m] mutex to write, anybody reads  [M] mutex  [F] fifo_lock  [I] immutable */
 struct pipe {
 	struct mutex mutex;
 	struct wait_queue_head rd_wait, wr_wait;
-	unsigned head, tail; /* [m] buffers ever added, ever used up */
-	unsigned ring_size; /* [m] a power of two */
-	unsigned readers, writers; /* [m] open files of each side */
+	unsigned head, tail;           /* [m] buffers ever added, ever used up */
+	unsigned ring_size;            /* [m] a power of two */
+	unsigned readers, writers;     /* [m] open files of each side */
 	unsigned r_counter, w_counter; /* [m] opens of each side so far */
-	struct pipe_buffer *bufs; /* [M] */
-	char *spare; /* [M] a page, or NULL */
-	unsigned files; /* [F] open files; the last one frees the pipe */
-	struct inode *fifo; /* [I] NULL: from pipe(2) */
-	u64 ino; /* [I] */
+	struct pipe_buffer *bufs;      /* [M] */
+	char *spare;                   /* [M] a page, or NULL */
+	unsigned files;                /* [F] open files; the last one frees the pipe */
+	struct inode *fifo;            /* [I] NULL: from pipe(2) */
+	u64 ino;                       /* [I] */
 };
 
 static struct kmem_cache *pipe_cache;

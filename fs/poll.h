@@ -16,7 +16,7 @@ typedef void (*poll_queue_proc)(struct file *file, struct wait_queue_head *wq,
 
 struct poll_table {
 	poll_queue_proc qproc; /* NULL: ask only */
-	__poll_t key; /* events the asker wants; the file may skip work for others */
+	__poll_t key;          /* events the asker wants; the file may skip work for others */
 };
 
 static inline void poll_wait(struct file *file, struct wait_queue_head *wq, struct poll_table *pt)

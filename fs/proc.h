@@ -11,7 +11,7 @@ struct pid_entry {
 	const char *name;
 	u32 mode;
 	int (*show)(struct task *t, const struct proc_ref *ref, struct seq *s); /* text files */
-	const struct inode_operations *iop; /* the others */
+	const struct inode_operations *iop;                                     /* the others */
 	const struct file_operations *fop;
 	bool process_only; /* not in task/TID */
 };
@@ -20,9 +20,9 @@ struct pid_entry {
 struct proc_ref {
 	const struct proc_node *node;
 	const struct pid_entry *entry;
-	pid_t pid; /* 0: no process */
+	pid_t pid;      /* 0: no process */
 	u64 start_time; /* of that process: tells a number that is in use again */
-	unsigned fd; /* fd/N and fdinfo/N */
+	unsigned fd;    /* fd/N and fdinfo/N */
 };
 
 /* ERR_PTR(-ENOMEM). The operations are to be set by the caller. */
@@ -50,7 +50,7 @@ struct task *get_ref_task(const struct proc_ref *ref);
 struct inode *task_inode(struct super_block *sb, struct task *t, u32 mode,
 			 const struct pid_entry *e, unsigned fd);
 struct inode *pid_dir_inode(struct super_block *sb, pid_t pid); /* ERR_PTR(-ENOENT) */
-int pid_show(const struct proc_ref *ref, struct seq *s); /* -ESRCH */
+int pid_show(const struct proc_ref *ref, struct seq *s);        /* -ESRCH */
 /* The lowest ids of processes from @from on, in order; how many. @of: threads of that process. */
 size_t next_pids(pid_t from, struct task *of, pid_t *out, size_t max);
 /* ---- proc_fd.c ---- */

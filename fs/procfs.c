@@ -21,7 +21,7 @@
 #include "kernel/sched/signal.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0u
-#define PID_POS		 256 /* readdir position of process 0; the nodes' are below */
+#define PID_POS          256 /* readdir position of process 0; the nodes' are below */
 
 struct proc_node {
 	const char *name; /* not NUL-terminated: a piece of the entry's path */
@@ -33,7 +33,7 @@ struct proc_node {
 struct proc_text {
 	struct mutex lock;
 	struct seq seq; /* [lock] */
-	bool filled; /* [lock] */
+	bool filled;    /* [lock] */
 };
 
 static struct proc_node root_node;

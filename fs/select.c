@@ -31,14 +31,14 @@
 #include "kernel/time/ktime.h"
 
 #define N_INLINE_ENTRIES 8
-#define N_STACK_POLLFDS	 32
-#define N_STACK_LONGS	 6 /* six sets of up to 64 descriptors */
+#define N_STACK_POLLFDS  32
+#define N_STACK_LONGS    6 /* six sets of up to 64 descriptors */
 
 struct poll_table_entry {
 	struct wait_queue_entry wait; /* func = pollwake */
 	struct wait_queue_head *wq;
 	struct file *file; /* with a reference */
-	__poll_t key; /* what the caller wants of it, and ERR and HUP */
+	__poll_t key;      /* what the caller wants of it, and ERR and HUP */
 	struct poll_wqueues *pwq;
 };
 
@@ -54,8 +54,8 @@ struct poll_table_page {
 struct poll_wqueues {
 	struct poll_table pt;
 	struct wait_queue_head wq; /* where the caller sleeps */
-	bool triggered; /* something has happened since the round began */
-	int error; /* -ENOMEM: not everything is listened to */
+	bool triggered;            /* something has happened since the round began */
+	int error;                 /* -ENOMEM: not everything is listened to */
 	unsigned inline_used;
 	struct poll_table_page *pages;
 	struct poll_table_entry inline_entries[N_INLINE_ENTRIES];

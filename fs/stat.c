@@ -131,7 +131,7 @@ SYSCALL_DEFINE2(fstat, unsigned, fd, struct stat __user *, to)
 /* ---- statx(2) ---- */
 
 #define STATX_BASIC_STATS  0x7ffu
-#define STATX_RESERVED	   0x80000000u
+#define STATX_RESERVED     0x80000000u
 #define AT_STATX_SYNC_TYPE 0x6000
 
 struct statx_timestamp {

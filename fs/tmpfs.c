@@ -295,8 +295,9 @@ static int file_vma_may_protect(struct vm_area *vma, u32 flags)
 {
 	struct file *f = vma->object;
 
-	return (flags & VM_WRITE) && (vma->flags & VM_SHARED) && !(f->f_mode & FMODE_WRITE) ? -EACCES
-											    : 0;
+	return (flags & VM_WRITE) && (vma->flags & VM_SHARED) && !(f->f_mode & FMODE_WRITE)
+		       ? -EACCES
+		       : 0;
 }
 
 static const struct vm_ops tmpfs_vm_ops = {

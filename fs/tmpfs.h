@@ -6,15 +6,15 @@
 /* i_private of a regular file. */
 struct tmpfs_file {
 	struct mutex pages_lock;
-	void *root; /* [pages_lock] a page at height 0, else a node */
+	void *root;      /* [pages_lock] a page at height 0, else a node */
 	unsigned height; /* [pages_lock] */
-	u64 nr_pages; /* [pages_lock] */
+	u64 nr_pages;    /* [pages_lock] */
 };
 
 /* s_private */
 struct tmpfs_sb {
 	atomic64_t used; /* pages */
-	s64 max; /* [I] */
+	s64 max;         /* [I] */
 };
 
 /* pages_lock held for all but get_page_at(). */

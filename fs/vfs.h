@@ -48,18 +48,18 @@ struct inode_operations {
 
 struct inode {
 	refcount_t refs;
-	u32 i_mode; /* [I] type; [i] permissions */
-	u64 i_ino; /* [I] */
-	u32 i_nlink; /* [i] */
-	u32 i_uid, i_gid; /* [i] */
-	loff_t i_size; /* [i] */
-	u64 i_rdev; /* [I] for device nodes */
-	u64 i_atime, i_mtime, i_ctime; /* [i] CLOCK_REALTIME ns */
-	struct super_block *i_sb; /* [I] */
+	u32 i_mode;                          /* [I] type; [i] permissions */
+	u64 i_ino;                           /* [I] */
+	u32 i_nlink;                         /* [i] */
+	u32 i_uid, i_gid;                    /* [i] */
+	loff_t i_size;                       /* [i] */
+	u64 i_rdev;                          /* [I] for device nodes */
+	u64 i_atime, i_mtime, i_ctime;       /* [i] CLOCK_REALTIME ns */
+	struct super_block *i_sb;            /* [I] */
 	const struct inode_operations *i_op; /* [I] */
 	const struct file_operations *i_fop; /* [I] */
-	struct mutex i_mutex; /* contents of a directory, size and data of a file */
-	void *i_private; /* file system's own: pages, pipe, device */
+	struct mutex i_mutex;                /* contents of a directory, size and data of a file */
+	void *i_private;                     /* file system's own: pages, pipe, device */
 	u64 i_private2;
 };
 
@@ -72,20 +72,20 @@ struct inode {
 #define D_INLINE 32 /* names up to 31 bytes lie in the dentry itself */
 
 struct dentry {
-	refcount_t refs; /* [a]; the step from 1 to 0 is made under [D] */
-	u32 d_hashval; /* [D] of parent and name */
-	struct inode *d_inode; /* [I] once set. NULL: a name that does not exist (yet) */
-	struct dentry *d_parent; /* [D] itself for a root */
+	refcount_t refs;          /* [a]; the step from 1 to 0 is made under [D] */
+	u32 d_hashval;            /* [D] of parent and name */
+	struct inode *d_inode;    /* [I] once set. NULL: a name that does not exist (yet) */
+	struct dentry *d_parent;  /* [D] itself for a root */
 	struct super_block *d_sb; /* [I] */
-	struct list_head d_hash; /* [D] name cache */
+	struct list_head d_hash;  /* [D] name cache */
 	struct list_head d_child,
 		d_children; /* [D], changed with the directory's i_mutex held too */
-	u64 d_cookie; /* [D] place among the siblings, for getdents64(2): only grows */
-	u64 d_next_cookie; /* [D] what the next child gets */
-	char *d_name; /* [D] NUL-terminated: d_iname, or kmalloc'ed */
-	u8 d_len; /* [D] */
-	bool d_mounted; /* [D] something is mounted here: look the mount up */
-	bool d_unlinked; /* [D] */
+	u64 d_cookie;       /* [D] place among the siblings, for getdents64(2): only grows */
+	u64 d_next_cookie;  /* [D] what the next child gets */
+	char *d_name;       /* [D] NUL-terminated: d_iname, or kmalloc'ed */
+	u8 d_len;           /* [D] */
+	bool d_mounted;     /* [D] something is mounted here: look the mount up */
+	bool d_unlinked;    /* [D] */
 	char d_iname[D_INLINE];
 };
 
@@ -99,8 +99,8 @@ struct super_block {
 	const struct file_system_type *s_type;
 	const struct super_operations *s_op;
 	struct dentry *s_root;
-	u64 s_dev; /* st_dev */
-	u32 s_magic; /* statfs(2) f_type */
+	u64 s_dev;    /* st_dev */
+	u32 s_magic;  /* statfs(2) f_type */
 	bool s_cache; /* every name is in the name cache, and nowhere else (tmpfs) */
 	atomic64_t s_next_ino;
 	void *s_private;
@@ -112,19 +112,19 @@ struct file_system_type {
 	int (*fill_super)(struct super_block *sb, const char *options);
 	/* Frees s_private; the tree is gone already. NULL: nothing to do. */
 	void (*kill_super)(struct super_block *sb);
-	bool single; /* every mount shows the same super block */
+	bool single;                   /* every mount shows the same super block */
 	struct super_block *single_sb; /* [mount_mutex] */
 	struct file_system_type *next;
 };
 
 struct mount {
-	refcount_t refs; /* 1 while attached, and one a struct path */
-	int id; /* [I] fdinfo's mnt_id */
-	struct super_block *sb; /* [I] */
-	struct dentry *root; /* [I] */
-	struct mount *parent; /* [D] itself for the root and for internal mounts */
+	refcount_t refs;           /* 1 while attached, and one a struct path */
+	int id;                    /* [I] fdinfo's mnt_id */
+	struct super_block *sb;    /* [I] */
+	struct dentry *root;       /* [I] */
+	struct mount *parent;      /* [D] itself for the root and for internal mounts */
 	struct dentry *mountpoint; /* [D] with a reference, and one on parent */
-	struct list_head link; /* [D] all attached mounts */
+	struct list_head link;     /* [D] all attached mounts */
 };
 
 /* -EBUSY if there is one of this name. Any time from core_initcall on. */
@@ -166,7 +166,7 @@ struct fs_struct {
 	refcount_t refs;
 	spinlock_t lock;
 	struct path root, pwd; /* [lock] */
-	u32 umask; /* [lock] */
+	u32 umask;             /* [lock] */
 };
 
 /* getdents64(2): iterate() calls dir_emit() for the entries from @pos on and advances it. */

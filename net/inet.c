@@ -59,11 +59,11 @@ void inet_init_sock(struct sock *sk, int type, int protocol)
 int inet_errno(int err)
 {
 	static const u8 table[] = {
-		[-ERR_MEM] = ENOBUFS,	      [-ERR_BUF] = ENOBUFS,	 [-ERR_TIMEOUT] = ETIMEDOUT,
-		[-ERR_RTE] = ENETUNREACH,     [-ERR_VAL] = EINVAL,	 [-ERR_WOULDBLOCK] = EAGAIN,
+		[-ERR_MEM] = ENOBUFS,         [-ERR_BUF] = ENOBUFS,      [-ERR_TIMEOUT] = ETIMEDOUT,
+		[-ERR_RTE] = ENETUNREACH,     [-ERR_VAL] = EINVAL,       [-ERR_WOULDBLOCK] = EAGAIN,
 		[-ERR_USE] = EADDRINUSE,      [-ERR_ALREADY] = EALREADY, [-ERR_ISCONN] = EISCONN,
-		[-ERR_CONN] = ENOTCONN,	      [-ERR_IF] = ENETDOWN,	 [-ERR_ABRT] = ECONNABORTED,
-		[-ERR_INPROGRESS] = EALREADY, [-ERR_RST] = ECONNRESET,	 [-ERR_CLSD] = ENOTCONN,
+		[-ERR_CONN] = ENOTCONN,       [-ERR_IF] = ENETDOWN,      [-ERR_ABRT] = ECONNABORTED,
+		[-ERR_INPROGRESS] = EALREADY, [-ERR_RST] = ECONNRESET,   [-ERR_CLSD] = ENOTCONN,
 		[-ERR_ARG] = EINVAL,
 	};
 
@@ -355,8 +355,8 @@ static void show_row(struct seq *s, unsigned nr, const struct inet_row *r)
 	seq_printf(s, "%-149s\n", line);
 }
 
-#define ROWS	   32 /* copied in one hold of net_lock */
-#define ROOM	   16 /* left for the next slot; a longer chain is cut short */
+#define ROWS       32  /* copied in one hold of net_lock */
+#define ROOM       16  /* left for the next slot; a longer chain is cut short */
 #define SLOTS_STEP 256 /* looked at in one hold, when most are empty */
 
 /* However many connections there are, net_lock is never held for long; the price is that those

@@ -8,7 +8,7 @@ struct inet_sock {
 	/* The two ends, as getsockname() and getpeername() show them; they outlive the connection. */
 	u32 laddr, raddr; /* [a] network byte order; written under net_lock */
 	u16 lport, rport; /* [a] host byte order; 0: not bound, not connected */
-	u8 ttl, tos; /* [a] */
+	u8 ttl, tos;      /* [a] */
 };
 
 static inline struct inet_sock *inet_sk(const struct sock *sk)

@@ -22,7 +22,7 @@
 #include "kernel/time/ktime.h"
 #include "net/net.h"
 
-#define NET_RX_BUDGET (4 * NAPI_BUDGET) /* frames in one run of the softirq */
+#define NET_RX_BUDGET (4 * NAPI_BUDGET)   /* frames in one run of the softirq */
 #define NET_RX_TIME   (2 * NSEC_PER_MSEC) /* ns, likewise */
 
 static DEFINE_PER_CPU(struct list_head, poll_list); /* [cpu-local, interrupts off] */

@@ -22,8 +22,8 @@ extern spinlock_t net_lock;
  * poll() has called napi_complete() and unmasked the device.
  */
 struct napi_struct {
-	struct list_head poll_list; /* [cpu-local, interrupts off] */
-	bool scheduled; /* [a] */
+	struct list_head poll_list;                     /* [cpu-local, interrupts off] */
+	bool scheduled;                                 /* [a] */
 	int (*poll)(struct napi_struct *n, int budget); /* frames handled; softirq context */
 };
 #define NAPI_BUDGET 64
@@ -43,10 +43,10 @@ struct net_device {
 	char name[16]; /* "eth0", "lo" */
 	u8 mac[6];
 	unsigned mtu;
-	bool carrier; /* [net_lock] */
+	bool carrier;                  /* [net_lock] */
 	struct net_device_stats stats; /* [net_lock] */
-	struct netif *netif; /* [I] */
-	struct list_head link; /* all devices, /proc/net/dev */
+	struct netif *netif;           /* [I] */
+	struct list_head link;         /* all devices, /proc/net/dev */
 	/* Sends the frame (all links of the chain) without a copy: takes its own references with
 	 * pbuf_ref() and drops them when the card is done. net_lock held. 0, -ENOBUFS. */
 	int (*xmit)(struct net_device *dev, struct pbuf *p);
@@ -57,7 +57,7 @@ struct net_device {
 };
 
 /* Driver to stack. */
-int register_netdev(struct net_device *dev); /* process context; starts IP on it */
+int register_netdev(struct net_device *dev);                /* process context; starts IP on it */
 void netif_receive(struct net_device *dev, struct pbuf *p); /* net_lock held; takes over p */
-void netif_carrier(struct net_device *dev, bool up); /* net_lock held */
+void netif_carrier(struct net_device *dev, bool up);        /* net_lock held */
 extern struct list_head net_devices;

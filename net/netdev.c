@@ -78,7 +78,7 @@ static struct net_device lo = {.name = "lo", .mtu = 65536, .carrier = true};
 static struct netif lo_netif;
 static struct {
 	struct pbuf *head, *tail; /* [net_lock] single pbufs, linked by next */
-	unsigned len; /* [net_lock] */
+	unsigned len;             /* [net_lock] */
 	struct napi_struct napi;
 } lo_queue;
 
@@ -367,7 +367,7 @@ static void show_arp(struct seq *s)
 }
 PROC_ENTRY(net_arp, "net/arp", show_arp);
 
-#define RTF_UP	    0x1
+#define RTF_UP      0x1
 #define RTF_GATEWAY 0x2
 
 static void show_one_route(struct seq *s, const char *name, u32 dest, u32 gw, u32 mask)

@@ -32,46 +32,46 @@ struct proto_ops;
 
 struct sock {
 	struct wait_queue_head wq;
-	const struct proto_ops *ops; /* [I] */
-	void (*sk_data_ready)(struct sock *sk); /* [I] */
-	void (*sk_write_space)(struct sock *sk); /* [I] */
+	const struct proto_ops *ops;              /* [I] */
+	void (*sk_data_ready)(struct sock *sk);   /* [I] */
+	void (*sk_write_space)(struct sock *sk);  /* [I] */
 	void (*sk_state_change)(struct sock *sk); /* [I] */
 	void (*sk_error_report)(struct sock *sk); /* [I] */
 	spinlock_t lock; /* the receive queue; taken with spin_lock_bh, innermost but for wq */
-	u32 owner; /* [a] lock_sock()'s word */
-	int sk_err; /* [a] a positive errno that is to be reported once */
-	u32 flags; /* [a] SOCK_* below, changed by sock_set() and sock_clear() */
+	u32 owner;       /* [a] lock_sock()'s word */
+	int sk_err;      /* [a] a positive errno that is to be reported once */
+	u32 flags;       /* [a] SOCK_* below, changed by sock_set() and sock_clear() */
 	u8 state; /* [a] TCP_ESTABLISHED ... as struct tcp_info numbers them; written under [N] */
-	u8 ss_state; /* [N] SS_* */
-	u8 shutdown; /* [a] RCV_SHUTDOWN | SEND_SHUTDOWN; written under [N] */
-	u8 type; /* [I] SOCK_STREAM ... */
-	u8 family; /* [I] AF_* */
-	u8 protocol; /* [I] IPPROTO_* */
+	u8 ss_state;    /* [N] SS_* */
+	u8 shutdown;    /* [a] RCV_SHUTDOWN | SEND_SHUTDOWN; written under [N] */
+	u8 type;        /* [I] SOCK_STREAM ... */
+	u8 family;      /* [I] AF_* */
+	u8 protocol;    /* [I] IPPROTO_* */
 	u16 lingertime; /* [a] seconds, with SOCK_LINGER */
-	int rcvbuf; /* [a] bytes, as getsockopt() shows it: twice what the user asked for */
-	int sndbuf; /* [a] the same */
-	int rcvlowat; /* [a] bytes that make it readable */
+	int rcvbuf;     /* [a] bytes, as getsockopt() shows it: twice what the user asked for */
+	int sndbuf;     /* [a] the same */
+	int rcvlowat;   /* [a] bytes that make it readable */
 	u32 __pad;
 	u64 rcvtimeo; /* [a] ns, NO_DEADLINE for none */
 	u64 sndtimeo; /* [a] the same */
-	u64 ino; /* [I] inode number; 0 while nobody has accepted it */
+	u64 ino;      /* [I] inode number; 0 while nobody has accepted it */
 };
 
 /* sk->flags */
-#define SOCK_NOSPACE	 0x0001u /* somebody found no room to send and wants sk_write_space() */
-#define SOCK_DONE	 0x0002u /* the peer's FIN is behind the last byte of the queue */
-#define SOCK_LINGER	 0x0004u /* SO_LINGER */
-#define SOCK_REUSEADDR	 0x0008u /* SO_REUSEADDR */
-#define SOCK_KEEPOPEN	 0x0010u /* SO_KEEPALIVE */
-#define SOCK_BROADCAST	 0x0020u /* SO_BROADCAST */
-#define SOCK_URGINLINE	 0x0040u /* SO_OOBINLINE */
+#define SOCK_NOSPACE     0x0001u /* somebody found no room to send and wants sk_write_space() */
+#define SOCK_DONE        0x0002u /* the peer's FIN is behind the last byte of the queue */
+#define SOCK_LINGER      0x0004u /* SO_LINGER */
+#define SOCK_REUSEADDR   0x0008u /* SO_REUSEADDR */
+#define SOCK_KEEPOPEN    0x0010u /* SO_KEEPALIVE */
+#define SOCK_BROADCAST   0x0020u /* SO_BROADCAST */
+#define SOCK_URGINLINE   0x0040u /* SO_OOBINLINE */
 #define SOCK_RCVBUF_LOCK 0x0080u /* SO_RCVBUF was set by the user */
 #define SOCK_SNDBUF_LOCK 0x0100u /* SO_SNDBUF was set by the user */
-#define SOCK_BINDADDR	 0x0200u /* bind() gave an address */
-#define SOCK_BINDPORT	 0x0400u /* bind() gave a port, or listen() chose one */
-#define SOCK_NODELAY	 0x0800u /* TCP_NODELAY */
-#define SOCK_CORK	 0x1000u /* TCP_CORK */
-#define SOCK_QFULL	 0x2000u /* lwIP's queue of segments is full, though bytes are free */
+#define SOCK_BINDADDR    0x0200u /* bind() gave an address */
+#define SOCK_BINDPORT    0x0400u /* bind() gave a port, or listen() chose one */
+#define SOCK_NODELAY     0x0800u /* TCP_NODELAY */
+#define SOCK_CORK        0x1000u /* TCP_CORK */
+#define SOCK_QFULL       0x2000u /* lwIP's queue of segments is full, though bytes are free */
 /* What an accepted socket takes over from its listener. */
 #define SOCK_INHERITED \
 	(SOCK_LINGER | SOCK_REUSEADDR | SOCK_KEEPOPEN | SOCK_BROADCAST | SOCK_URGINLINE | \
@@ -88,12 +88,12 @@ enum { SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING };
 struct msghdr {
 	struct iov_iter *iter; /* the data; sendmsg consumes what it took */
 	struct sockaddr_storage
-		*name; /* in: destination or NULL; out: room for the source or NULL */
-	int namelen; /* in: bytes of name; out: bytes filled */
-	unsigned flags; /* in: MSG_*; O_NONBLOCK has become MSG_DONTWAIT */
-	unsigned out_flags; /* out: MSG_TRUNC, MSG_CTRUNC */
-	void __user *control; /* ancillary data, or room for it */
-	size_t controllen; /* in: bytes of control */
+		*name;         /* in: destination or NULL; out: room for the source or NULL */
+	int namelen;           /* in: bytes of name; out: bytes filled */
+	unsigned flags;        /* in: MSG_*; O_NONBLOCK has become MSG_DONTWAIT */
+	unsigned out_flags;    /* out: MSG_TRUNC, MSG_CTRUNC */
+	void __user *control;  /* ancillary data, or room for it */
+	size_t controllen;     /* in: bytes of control */
 	size_t out_controllen; /* out: bytes filled */
 };
 
@@ -107,7 +107,7 @@ struct proto_ops {
 	int (*connect)(struct sock *sk, const struct sockaddr *addr, int len, unsigned fflags);
 	int (*listen)(struct sock *sk, int backlog);
 	struct sock *(*accept)(struct sock *sk, unsigned fflags); /* the new socket or ERR_PTR */
-	int (*shutdown)(struct sock *sk, int how); /* how: SHUT_* */
+	int (*shutdown)(struct sock *sk, int how);                /* how: SHUT_* */
 	int (*socketpair)(struct sock *a, struct sock *b);
 	ssize_t (*sendmsg)(struct sock *sk, struct msghdr *m);
 	ssize_t (*recvmsg)(struct sock *sk, struct msghdr *m);

@@ -34,8 +34,8 @@
 #include "net/tcp.h"
 
 #define TCP_DEFAULT_RCVBUF 131072 /* tcp_rmem of Linux */
-#define TCP_DEFAULT_SNDBUF 16384 /* tcp_wmem; an open connection has more */
-#define TCP_LEAST_MSS	   64 /* smaller segments are not made, however small the window */
+#define TCP_DEFAULT_SNDBUF 16384  /* tcp_wmem; an open connection has more */
+#define TCP_LEAST_MSS      64     /* smaller segments are not made, however small the window */
 
 static struct kmem_cache *tcp_cache; /* [I] */
 static const struct proto_ops tcp_ops;

@@ -21,21 +21,21 @@ struct tcp_sock {
 	/* The receive queue: pbufs chained by ->next in stream order. */
 	struct pbuf *rx_head; /* [q] */
 	struct pbuf *rx_tail; /* [q] */
-	u32 rx_bytes; /* [q] bytes unread; read without a lock */
-	u32 rx_truesize; /* [q] memory that the queue pins */
-	u16 rx_off; /* [o] bytes of rx_head that have been read */
-	u16 rx_tailroom; /* [q] free bytes behind rx_tail's data, for collapsing */
+	u32 rx_bytes;         /* [q] bytes unread; read without a lock */
+	u32 rx_truesize;      /* [q] memory that the queue pins */
+	u16 rx_off;           /* [o] bytes of rx_head that have been read */
+	u16 rx_tailroom;      /* [q] free bytes behind rx_tail's data, for collapsing */
 	atomic_t rx_credit; /* [a] bytes read that the peer has not been told of; taken under [N] */
-	u32 rx_hold; /* [N] credit that is never given back: TCP_WND less SO_RCVBUF */
+	u32 rx_hold;        /* [N] credit that is never given back: TCP_WND less SO_RCVBUF */
 
-	u32 wmem; /* [a] bytes in lwIP's send queue; written under [N] */
-	u16 mss; /* [a] bytes of data a segment; written under [N] */
+	u32 wmem;                /* [a] bytes in lwIP's send queue; written under [N] */
+	u16 mss;                 /* [a] bytes of data a segment; written under [N] */
 	u16 keepidle, keepintvl; /* [a] seconds */
-	u8 keepcnt; /* [a] */
+	u8 keepcnt;              /* [a] */
 
 	struct list_head
 		accept_link; /* [N] of a listener: its queue; of a child: its place there */
-	u32 ack_backlog; /* [N] children in the queue */
+	u32 ack_backlog;     /* [N] children in the queue */
 	u32 max_ack_backlog; /* [N] listen(2)'s backlog */
 };
 

@@ -14,7 +14,7 @@
 #include "net/tcp.h"
 
 #define CONGESTION_NAME "reno" /* RFC 5681, which lwIP implements */
-#define CONGESTION_MAX	16
+#define CONGESTION_MAX  16
 
 u8 tcp_state_number(enum tcp_state s)
 {
@@ -278,8 +278,8 @@ long tcp_ioctl(struct sock *sk, unsigned cmd, u64 arg)
 
 /* ---- /proc/net/tcp ---- */
 
-#define ROWS	   32 /* copied in one hold of net_lock */
-#define ROOM	   16 /* left for the next slot; a longer chain is cut short */
+#define ROWS       32 /* copied in one hold of net_lock */
+#define ROOM       16 /* left for the next slot; a longer chain is cut short */
 #define SLOTS_STEP 256
 
 static unsigned listen_rows(unsigned slot, struct inet_row *rows, unsigned max)

@@ -26,15 +26,15 @@
 #include "lwip/udp.h"
 
 #define UDP_MAX_PAYLOAD 65507u /* 65535 less the headers of IP and UDP */
-#define FRAME_TRUESIZE	2048u /* what a received frame pins */
+#define FRAME_TRUESIZE  2048u  /* what a received frame pins */
 
 /* Locks as in net/sock.h. */
 struct udp_sock {
 	struct inet_sock inet;
 	struct udp_pcb *pcb; /* [I] */
 	struct list_head rx; /* [q] struct dgram, oldest first */
-	u32 rx_truesize; /* [q] memory that they pin */
-	u32 bound_ip; /* [N] bind(2)'s address, to which disconnecting goes back */
+	u32 rx_truesize;     /* [q] memory that they pin */
+	u32 bound_ip;        /* [N] bind(2)'s address, to which disconnecting goes back */
 };
 
 struct dgram {

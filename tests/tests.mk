@@ -52,7 +52,7 @@ check-static: $(LWIP_READY)
 	@echo 'check: cppcheck'
 	$(Q)cppcheck --quiet --std=c11 --platform=unix64 --enable=warning,portability -j 2 \
 		--inline-suppr --suppressions-list=tests/lint/cppcheck.txt --error-exitcode=1 \
-		-I. boot kernel drivers net fs user tests/kernel tests/guest tests/bench
+		-I. boot kernel drivers net fs user tests/kernel tests/guest tests/bench tests/stress
 	@echo 'check: clang-tidy'
 	$(Q)printf '%s\n' $(TIDY_C) | xargs -P 2 -n 8 sh -c \
 		'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null' clang-tidy

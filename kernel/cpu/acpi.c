@@ -92,7 +92,7 @@ struct fadt {
 _Static_assert(offsetof(struct fadt, flags) == 112, "FADT");
 _Static_assert(offsetof(struct fadt, x_dsdt) == 140, "FADT");
 #define FADT_RESET_REG_SUP BIT(10)
-#define ACPI_SPACE_IO	   1
+#define ACPI_SPACE_IO      1
 
 struct acpi_info acpi = {.lapic_addr = LAPIC_DEFAULT};
 
@@ -192,7 +192,7 @@ static __init void read_s5(const struct acpi_header *dsdt)
 		if (memcmp(p, "_S5_", 4) || *q++ != AML_PACKAGE)
 			continue;
 		q += 1 + (*q >> 6); /* its length: the top bits say how many bytes follow */
-		q++; /* number of elements */
+		q++;                /* number of elements */
 		q = aml_byte(q, &acpi.s5_a);
 		if (q && aml_byte(q, &acpi.s5_b))
 			acpi.has_s5 = true;

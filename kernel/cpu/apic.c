@@ -25,39 +25,39 @@
 #include "kernel/time/ktime.h"
 
 /* Local APIC registers (SDM table 11-1). */
-#define LAPIC_ID	    0x020
-#define LAPIC_TPR	    0x080
-#define LAPIC_EOI	    0x0b0
-#define LAPIC_SVR	    0x0f0
-#define LAPIC_ICR_LOW	    0x300
-#define LAPIC_ICR_HIGH	    0x310
-#define LAPIC_LVT_TIMER	    0x320
-#define LAPIC_LVT_LINT0	    0x350
-#define LAPIC_LVT_LINT1	    0x360
-#define LAPIC_LVT_ERROR	    0x370
+#define LAPIC_ID            0x020
+#define LAPIC_TPR           0x080
+#define LAPIC_EOI           0x0b0
+#define LAPIC_SVR           0x0f0
+#define LAPIC_ICR_LOW       0x300
+#define LAPIC_ICR_HIGH      0x310
+#define LAPIC_LVT_TIMER     0x320
+#define LAPIC_LVT_LINT0     0x350
+#define LAPIC_LVT_LINT1     0x360
+#define LAPIC_LVT_ERROR     0x370
 #define LAPIC_INITIAL_COUNT 0x380
 #define LAPIC_CURRENT_COUNT 0x390
-#define LAPIC_DIVIDE	    0x3e0
+#define LAPIC_DIVIDE        0x3e0
 
-#define SVR_ENABLE	 BIT(8)
-#define LVT_MASKED	 BIT(16)
-#define LVT_NMI		 (4u << 8)
-#define ICR_NMI		 (4u << 8) /* delivery modes; 0 is the vector as it is */
-#define ICR_INIT	 (5u << 8)
-#define ICR_STARTUP	 (6u << 8)
-#define ICR_PENDING	 BIT(12)
-#define ICR_ASSERT	 BIT(14)
-#define DIVIDE_BY_16	 0x3
+#define SVR_ENABLE       BIT(8)
+#define LVT_MASKED       BIT(16)
+#define LVT_NMI          (4u << 8)
+#define ICR_NMI          (4u << 8) /* delivery modes; 0 is the vector as it is */
+#define ICR_INIT         (5u << 8)
+#define ICR_STARTUP      (6u << 8)
+#define ICR_PENDING      BIT(12)
+#define ICR_ASSERT       BIT(14)
+#define DIVIDE_BY_16     0x3
 #define APIC_BASE_ENABLE BIT(11)
 
 /* I/O APIC registers. */
-#define IOAPIC_INDEX	 0x00
-#define IOAPIC_WINDOW	 0x10
-#define IOAPIC_VERSION	 0x01 /* bits 16-23: number of the last entry */
-#define IOAPIC_REDIR(n)	 (0x10 + 2 * (n))
+#define IOAPIC_INDEX     0x00
+#define IOAPIC_WINDOW    0x10
+#define IOAPIC_VERSION   0x01 /* bits 16-23: number of the last entry */
+#define IOAPIC_REDIR(n)  (0x10 + 2 * (n))
 #define REDIR_ACTIVE_LOW BIT(13)
-#define REDIR_LEVEL	 BIT(15)
-#define REDIR_MASKED	 BIT(16)
+#define REDIR_LEVEL      BIT(15)
+#define REDIR_MASKED     BIT(16)
 
 /* The 8259A pair, which is told to be quiet. */
 #define PIC1_CMD  0x20
@@ -67,16 +67,16 @@
 
 struct ioapic {
 	volatile u8 *regs; /* [I] */
-	u32 gsi_base, nr; /* [I] */
+	u32 gsi_base, nr;  /* [I] */
 };
 
-static volatile u8 *lapic; /* [I] */
+static volatile u8 *lapic;                 /* [I] */
 static struct ioapic ioapics[MAX_IOAPICS]; /* [I] */
-static int nr_ioapics; /* [I] */
+static int nr_ioapics;                     /* [I] */
 static DEFINE_SPINLOCK(ioapic_lock);
 static DEFINE_PER_CPU(u8, apic_id);
 
-static u64 timer_mult; /* [I] timer counts per ns, times 2^32 */
+static u64 timer_mult;   /* [I] timer counts per ns, times 2^32 */
 static u64 timer_max_ns; /* [I] */
 
 static u32 lapic_read(u32 reg)

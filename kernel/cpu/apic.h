@@ -10,13 +10,13 @@
 /* Vectors. Exceptions are 0-31; devices get 0x30-0xef from request_irq(). */
 #define VECTOR_DEVICE_FIRST 0x30
 #define VECTOR_DEVICE_LAST  0xef
-#define VECTOR_TIMER	    0xf0
+#define VECTOR_TIMER        0xf0
 #define VECTOR_RESCHEDULE   0xf1
-#define VECTOR_CALL	    0xf2
-#define VECTOR_STOP	    0xf3
-#define VECTOR_SPURIOUS	    0xff
+#define VECTOR_CALL         0xf2
+#define VECTOR_STOP         0xf3
+#define VECTOR_SPURIOUS     0xff
 
-void apic_init(void); /* boot CPU, once; masks the legacy PICs */
+void apic_init(void);     /* boot CPU, once; masks the legacy PICs */
 void apic_init_cpu(void); /* each CPU */
 /* Boot CPU, once, after time_init(): measures the timer's rate, the same on all CPUs. 2 ms. */
 void apic_timer_calibrate(void);

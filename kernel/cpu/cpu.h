@@ -6,14 +6,14 @@
 
 #include "kernel/lib/types.h"
 
-#define MSR_EFER	   0xc0000080
-#define MSR_STAR	   0xc0000081
-#define MSR_LSTAR	   0xc0000082
+#define MSR_EFER           0xc0000080
+#define MSR_STAR           0xc0000081
+#define MSR_LSTAR          0xc0000082
 #define MSR_SYSCALL_MASK   0xc0000084
-#define MSR_FS_BASE	   0xc0000100
-#define MSR_GS_BASE	   0xc0000101
+#define MSR_FS_BASE        0xc0000100
+#define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
-#define MSR_APIC_BASE	   0x1b
+#define MSR_APIC_BASE      0x1b
 
 #define EFER_SCE BIT(0) /* SYSCALL is there */
 
@@ -24,8 +24,8 @@
 #define CR0_WP BIT(16)
 #define CR0_AM BIT(18)
 
-#define CR4_PGE	       BIT(7)
-#define CR4_MCE	       BIT(6)
+#define CR4_PGE        BIT(7)
+#define CR4_MCE        BIT(6)
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP       BIT(11)

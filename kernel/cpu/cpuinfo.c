@@ -57,7 +57,7 @@ static const struct flag_word words[] = {
 };
 /* clang-format on */
 
-#define XFEATURE_AVX	0x04ull
+#define XFEATURE_AVX    0x04ull
 #define XFEATURE_AVX512 0xe0ull
 
 static u32 cpuid_reg(u32 leaf, u32 sub, int reg)

@@ -21,8 +21,8 @@
 /* Descriptor bits of the SDM's figures 3-8 and 7-4, as far as 64-bit mode reads them. */
 #define SEG_KERNEL_CODE 0x00af9b000000ffffull /* L, P, DPL 0, execute and read, accessed */
 #define SEG_KERNEL_DATA 0x00cf93000000ffffull
-#define SEG_USER_CODE	0x00affb000000ffffull /* DPL 3 */
-#define SEG_USER_DATA	0x00cff3000000ffffull
+#define SEG_USER_CODE   0x00affb000000ffffull /* DPL 3 */
+#define SEG_USER_DATA   0x00cff3000000ffffull
 #define SEG_TSS_PRESENT 0x0000890000000000ull /* available 64-bit TSS */
 
 #define GATE_INTERRUPT 0x8e

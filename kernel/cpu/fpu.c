@@ -33,13 +33,13 @@
 #include "kernel/sched/task.h"
 
 #define XFEATURE_X87_SSE 0x03ull
-#define XFEATURE_AVX	 0x04ull
-#define XFEATURE_AVX512	 0xe0ull /* three parts: all or none */
+#define XFEATURE_AVX     0x04ull
+#define XFEATURE_AVX512  0xe0ull /* three parts: all or none */
 
-#define FXSAVE_SIZE	   512
+#define FXSAVE_SIZE        512
 #define XSAVE_HEADER_END   576
-#define FCW_INITIAL	   0x37f
-#define MXCSR_INITIAL	   0x1f80
+#define FCW_INITIAL        0x37f
+#define MXCSR_INITIAL      0x1f80
 #define MXCSR_MASK_DEFAULT 0xffbf /* where the CPU reports 0 */
 
 /* What both formats begin with, as far as it is needed here, and the header behind it. */

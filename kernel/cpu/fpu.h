@@ -13,7 +13,7 @@ struct fpu {
 };
 
 extern u32 fpu_area_size; /* bytes */
-extern u64 fpu_features; /* XCR0, 0 with fxsave only */
+extern u64 fpu_features;  /* XCR0, 0 with fxsave only */
 
 void fpu_init_cpu(void);
 /* An area with the registers' initial values (FCW 0x37f, MXCSR 0x1f80); NULL without memory. */

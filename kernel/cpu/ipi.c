@@ -40,12 +40,12 @@
 
 struct call {
 	void (*fn)(void *arg); /* [I] while pending */
-	void *arg; /* [I] while pending */
-	struct call *next; /* [a] older one in the queue */
-	bool pending; /* [a] pushed, and fn has not returned */
+	void *arg;             /* [I] while pending */
+	struct call *next;     /* [a] older one in the queue */
+	bool pending;          /* [a] pushed, and fn has not returned */
 };
 
-static DEFINE_PER_CPU(struct call *, call_queue); /* [a] newest first */
+static DEFINE_PER_CPU(struct call *, call_queue);        /* [a] newest first */
 static DEFINE_PER_CPU(struct call, unawaited[MAX_CPUS]); /* by target; of this CPU as the caller */
 static DEFINE_PER_CPU(u64, call_count);
 
@@ -210,9 +210,9 @@ early_initcall(shootdown_init);
 /* ---- stopping ---- */
 
 #define STOP_NS (100 * NSEC_PER_MSEC) /* with interrupts on, it answers sooner */
-#define NMI_NS	NSEC_PER_SEC
+#define NMI_NS  NSEC_PER_SEC
 
-static bool stopping; /* [a] */
+static bool stopping;                 /* [a] */
 static DEFINE_PER_CPU(bool, stopped); /* [a] its regs are valid */
 static DEFINE_PER_CPU(const struct pt_regs *, stopped_regs);
 

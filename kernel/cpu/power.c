@@ -16,15 +16,15 @@
 #define PM1_SLP_TYP(n) ((u16)((n)&7) << 10)
 #define PM1_SLP_EN     BIT(13)
 
-#define KBC_STATUS	0x64
-#define KBC_COMMAND	0x64
-#define KBC_INPUT_FULL	0x02
+#define KBC_STATUS      0x64
+#define KBC_COMMAND     0x64
+#define KBC_INPUT_FULL  0x02
 #define KBC_PULSE_RESET 0xfe
 
 /* reboot(2) */
-#define REBOOT_MAGIC1	     0xfee1deadu
+#define REBOOT_MAGIC1        0xfee1deadu
 #define REBOOT_CMD_RESTART   0x01234567u
-#define REBOOT_CMD_HALT	     0xcdef0123u
+#define REBOOT_CMD_HALT      0xcdef0123u
 #define REBOOT_CMD_POWER_OFF 0x4321fedcu
 #define REBOOT_CMD_CAD_ON    0x89abcdefu
 #define REBOOT_CMD_CAD_OFF   0x00000000u

@@ -12,7 +12,7 @@
 
 struct pt_regs {
 	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-	u64 orig_rax; /* system-call number; -1 for traps and interrupts */
+	u64 orig_rax;                 /* system-call number; -1 for traps and interrupts */
 	u64 rip, cs, eflags, rsp, ss; /* pushed by the CPU */
 };
 
@@ -24,7 +24,7 @@ struct pt_regs {
 #define GDT_KERNEL_DS 0x18
 #define GDT_USER_DS   0x2b /* 0x28 | 3 */
 #define GDT_USER_CS   0x33 /* 0x30 | 3 */
-#define GDT_TSS	      0x40
+#define GDT_TSS       0x40
 
 static inline bool user_mode(const struct pt_regs *r)
 {

@@ -39,8 +39,8 @@
 #include "kernel/sched/sched.h"
 #include "kernel/time/ktime.h"
 
-#define INIT_NS	    (10 * NSEC_PER_MSEC) /* from INIT to SIPI */
-#define SIPI_NS	    (2 * NSEC_PER_MSEC) /* then a second SIPI; the SDM asks for 200 us */
+#define INIT_NS     (10 * NSEC_PER_MSEC) /* from INIT to SIPI */
+#define SIPI_NS     (2 * NSEC_PER_MSEC)  /* then a second SIPI; the SDM asks for 200 us */
 #define PATIENCE_NS NSEC_PER_SEC
 
 /* boot/trampoline.asm; filled in on the copy. */
@@ -56,14 +56,14 @@ extern const u8 trampoline_start[], trampoline_end[], trampoline_args[], trampol
 /* Low memory: one page each. */
 enum { LOW_CODE, LOW_PML4, LOW_PDPT, LOW_PD, NR_LOW_PAGES };
 #define LOW_FIRST PAGE_SIZE /* page 0 belongs to the BIOS */
-#define LOW_END	  0x9f000ul /* a SIPI reaches no farther: the EBDA and video memory follow */
+#define LOW_END   0x9f000ul /* a SIPI reaches no farther: the EBDA and video memory follow */
 
 /* For the CPU that is being started. */
 static struct {
 	struct task *idle; /* [I] for the time of one start */
-	u8 *ist_stacks; /* [I] likewise */
-	bool alive; /* [a] it runs our code */
-	bool online; /* [a] it is ready */
+	u8 *ist_stacks;    /* [I] likewise */
+	bool alive;        /* [a] it runs our code */
+	bool online;       /* [a] it is ready */
 } secondary;
 
 /* Its stack is that of its idle task; %gs is its own; everything else is still the trampoline's. */

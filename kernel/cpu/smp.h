@@ -41,7 +41,7 @@ void on_each_cpu(void (*fn)(void *arg), void *arg);
 
 /* VECTOR_CALL: runs what the others have asked for. Hard interrupt. */
 void smp_call_interrupt(void);
-u64 smp_call_count(int cpu); /* how often that was */
+u64 smp_call_count(int cpu);      /* how often that was */
 u64 tlb_shootdown_count(int cpu); /* how often @cpu has flushed because another told it to */
 
 /*

@@ -29,7 +29,7 @@
 static u64 seed;
 static u64 interval; /* [a] 0: off */
 static u64 skip;
-static u64 calls; /* [a] allocations that were asked about, since it was set */
+static u64 calls;    /* [a] allocations that were asked about, since it was set */
 static u64 failures; /* [a] */
 
 /* A well-mixed number of @n and the seed (the finaliser of SplitMix64). */

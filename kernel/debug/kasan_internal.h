@@ -5,7 +5,7 @@
 #include "kernel/mm/page.h"
 
 #define SHADOW_SHIFT  3 /* a byte of shadow stands for a granule of eight */
-#define GRANULE	      8ul
+#define GRANULE       8ul
 #define SHADOW_OFFSET 0xdffffc0000000000ul /* boot/build.mk tells the compiler the same */
 #define KERNEL_HALF   0xffff800000000000ul /* below: user addresses and none at all */
 #define SHADOW_START  0xffffec0000000000ul /* the shadow of KERNEL_HALF */
@@ -19,12 +19,12 @@ enum shadow_code {
 	SHADOW_STACK_LEFT = 0xf1,
 	SHADOW_STACK_MID = 0xf2,
 	SHADOW_STACK_RIGHT = 0xf3,
-	SHADOW_STACK_FREE = 0xf5, /* a kernel stack that no task has */
-	SHADOW_VMALLOC = 0xf6, /* behind a vmalloc area, or in one that was freed */
+	SHADOW_STACK_FREE = 0xf5,  /* a kernel stack that no task has */
+	SHADOW_VMALLOC = 0xf6,     /* behind a vmalloc area, or in one that was freed */
 	SHADOW_STACK_SCOPE = 0xf8, /* a local variable whose block was left */
 	SHADOW_GLOBAL = 0xf9,
 	SHADOW_SLAB_FREE = 0xfb,
-	SHADOW_REDZONE = 0xfc, /* between the objects of a slab */
+	SHADOW_REDZONE = 0xfc,      /* between the objects of a slab */
 	SHADOW_PAGE_REDZONE = 0xfe, /* behind a kmalloc() of whole pages */
 	SHADOW_PAGE_FREE = 0xff,
 };
@@ -62,14 +62,14 @@ const struct asan_global *kasan_find_global(u64 addr);
 
 /* Who it was: return addresses as distances from _text, so that they fit a word. */
 struct track {
-	int pid; /* -1: nobody yet */
+	int pid;              /* -1: nobody yet */
 	u32 pc[TRACK_FRAMES]; /* 0 ends it early */
 };
 
 /* The redzone behind every object of a slab holds this. */
 struct object_meta {
 	struct track alloc, free;
-	u64 size; /* bytes asked for */
+	u64 size;   /* bytes asked for */
 	void *next; /* in quarantine: the next younger object */
 };
 

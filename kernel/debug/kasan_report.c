@@ -17,7 +17,7 @@
 #include "kernel/sched/task.h"
 
 #define ROW_BYTES 16 /* of shadow, in a line */
-#define ROWS	  2 /* before and after the one with the error */
+#define ROWS      2  /* before and after the one with the error */
 
 static int reporting; /* [a] */
 

@@ -25,12 +25,12 @@
 #include "kernel/sched/spinlock.h"
 #include "kernel/sched/task.h"
 
-#define QUARANTINE_MAX	 (4ul << 20) /* bytes */
-#define QUARANTINE_SHARE 64 /* and no more than this part of memory */
+#define QUARANTINE_MAX   (4ul << 20) /* bytes */
+#define QUARANTINE_SHARE 64          /* and no more than this part of memory */
 
 static DEFINE_SPINLOCK(quarantine_lock);
 static void *oldest, *youngest; /* [quarantine_lock] linked by object_meta->next */
-static u64 quarantine_bytes; /* [quarantine_lock] */
+static u64 quarantine_bytes;    /* [quarantine_lock] */
 
 /* ---- who did it ---- */
 

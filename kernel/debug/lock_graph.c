@@ -25,7 +25,7 @@
 
 #define MAX_CLASSES 512
 #define MAX_EDGES   4096
-#define WORDS	    (MAX_CLASSES / 64)
+#define WORDS       (MAX_CLASSES / 64)
 #define NR_FRAMES   12
 
 struct trace {
@@ -34,7 +34,7 @@ struct trace {
 
 struct lock_class {
 	const char *name;
-	u16 base; /* the class of the same name with subclass 0 */
+	u16 base;                       /* the class of the same name with subclass 0 */
 	u16 subclasses[MAX_SUBCLASSES]; /* of a base: the others; 0: none yet */
 	u8 subclass;
 	bool nests;

@@ -21,8 +21,8 @@
 
 struct lock_map {
 	const char *name; /* [I] LOCK_PLACE(): equal text, same class */
-	u16 class; /* [a] index of the class, 0 before the first use */
-	bool nests; /* [I] see lockdep_set_nests() */
+	u16 class;        /* [a] index of the class, 0 before the first use */
+	bool nests;       /* [I] see lockdep_set_nests() */
 };
 
 #define LOCK_MAP_INIT(what) \
@@ -35,18 +35,18 @@ struct held_lock {
 	struct lock_map *map;
 	u64 ip; /* where it was taken */
 	u16 class;
-	u8 context; /* 0 process, 1 softirq, 2 hard interrupt */
+	u8 context;   /* 0 process, 1 softirq, 2 hard interrupt */
 	bool waiting; /* for it; not yet held */
 };
 
 #define MAX_HELD_MUTEXES 12
 /* The mutexes of a task, in the order in which it took them. */
 struct task_locks {
-	int depth; /* [c] */
+	int depth;                               /* [c] */
 	struct held_lock held[MAX_HELD_MUTEXES]; /* [c] */
 	/* For watch.c, which alone uses them: */
 	u64 seen_switches; /* task->nr_switches at the first look since it last ran */
-	u64 seen_at; /* when that was, ns */
+	u64 seen_at;       /* when that was, ns */
 };
 
 /*

@@ -5,10 +5,10 @@
 
 /* How a class has been used; both bits of a pair are the error. */
 #define USED_IN_HARDIRQ 0x1
-#define HARDIRQS_ON	0x2 /* taken while a hard interrupt could come */
+#define HARDIRQS_ON     0x2 /* taken while a hard interrupt could come */
 #define USED_IN_SOFTIRQ 0x4
-#define SOFTIRQS_ON	0x8
-#define NR_USAGES	4
+#define SOFTIRQS_ON     0x8
+#define NR_USAGES       4
 
 #define MAX_SUBCLASSES 8
 

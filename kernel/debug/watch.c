@@ -28,7 +28,7 @@
 #include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
 
-#define LOOK_NS	       (10 * NSEC_PER_SEC)
+#define LOOK_NS        (10 * NSEC_PER_SEC)
 #define LOCKUP_LOOK_NS (2 * NSEC_PER_SEC)
 
 /* Of a task that does not run: kernel/sched/switch.asm has pushed r15 r14 r13 r12 rbx rbp. */
@@ -144,7 +144,7 @@ static int watch_tasks(void *unused)
 
 struct view {
 	u64 switches; /* of the watched CPU, at the last change */
-	u64 at; /* when it was first seen so, with a task waiting; 0: reported */
+	u64 at;       /* when it was first seen so, with a task waiting; 0: reported */
 };
 
 static struct view views[MAX_CPUS]; /* [lockup_lock] */

@@ -13,7 +13,7 @@ struct binary {
 	int (*mmap)(struct binary *b, u64 len, int prot, u64 off, const struct vm_ops **ops,
 		    void **object);
 	const char *path; /* as execve got it: AT_EXECFN */
-	const char *exe; /* absolute: /proc/PID/exe */
+	const char *exe;  /* absolute: /proc/PID/exe */
 	/* Scripts: the interpreter's words and the script's path, NULL-terminated, in place of the
 	 * caller's argv[0]; else NULL. */
 	const char *const *prepend;

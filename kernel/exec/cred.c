@@ -13,7 +13,7 @@
 #include "kernel/mm/uaccess.h"
 
 #define USER_SLOTS 64
-#define NR_OPEN	   (1ull << 20) /* largest RLIMIT_NOFILE */
+#define NR_OPEN    (1ull << 20) /* largest RLIMIT_NOFILE */
 
 static struct user_count user_counts[USER_SLOTS];
 

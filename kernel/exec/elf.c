@@ -23,15 +23,15 @@
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
 
-#define ET_EXEC	     2
-#define ET_DYN	     3
+#define ET_EXEC      2
+#define ET_DYN       3
 #define EM_X86_64    62
-#define PT_LOAD	     1
+#define PT_LOAD      1
 #define PT_INTERP    3
 #define PT_GNU_STACK 0x6474e551
-#define PF_X	     1
-#define PF_W	     2
-#define PF_R	     4
+#define PF_X         1
+#define PF_W         2
+#define PF_R         4
 
 #define MAX_PHDRS  (65536 / sizeof(struct elf64_phdr))
 #define MAX_INTERP 4096

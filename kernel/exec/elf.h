@@ -22,18 +22,18 @@ struct elf_file {
 	struct binary *b;
 	struct elf64_hdr eh;
 	struct elf64_phdr *ph; /* kmalloc'ed */
-	u64 min, max; /* page-aligned span of the segments, as linked */
-	u64 align; /* largest alignment a segment asks for */
-	bool exec_stack; /* PT_GNU_STACK */
-	char *interp; /* kmalloc'ed path of the dynamic loader, or NULL */
+	u64 min, max;          /* page-aligned span of the segments, as linked */
+	u64 align;             /* largest alignment a segment asks for */
+	bool exec_stack;       /* PT_GNU_STACK */
+	char *interp;          /* kmalloc'ed path of the dynamic loader, or NULL */
 };
 
 /* The same in memory. */
 struct elf_image {
-	u64 bias; /* address in memory minus address as linked */
+	u64 bias;  /* address in memory minus address as linked */
 	u64 entry; /* first instruction */
-	u64 phdr; /* where the program headers are, 0 if not mapped */
-	u64 end; /* page-aligned end of the last segment: the heap begins here */
+	u64 phdr;  /* where the program headers are, 0 if not mapped */
+	u64 end;   /* page-aligned end of the last segment: the heap begins here */
 };
 
 /* Reads and checks the headers; elf_free() in any case. 0, -ENOEXEC, -ENOMEM, errors of reading. */

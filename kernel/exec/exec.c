@@ -31,18 +31,18 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/mm/vmalloc.h"
 
-#define AT_NULL	       0
-#define AT_PHDR	       3
+#define AT_NULL        0
+#define AT_PHDR        3
 #define AT_PHENT       4
 #define AT_PHNUM       5
 #define AT_PAGESZ      6
-#define AT_BASE	       7
+#define AT_BASE        7
 #define AT_FLAGS       8
 #define AT_ENTRY       9
-#define AT_UID	       11
-#define AT_EUID	       12
-#define AT_GID	       13
-#define AT_EGID	       14
+#define AT_UID         11
+#define AT_EUID        12
+#define AT_GID         13
+#define AT_EGID        14
 #define AT_PLATFORM    15
 #define AT_HWCAP       16
 #define AT_CLKTCK      17
@@ -51,21 +51,21 @@
 #define AT_HWCAP2      26
 #define AT_EXECFN      31
 #define AT_MINSIGSTKSZ 51
-#define NR_AUX	       20
+#define NR_AUX         20
 
 #define MAX_STRING    (32 * PAGE_SIZE) /* one argument */
 #define MIN_ARGS      (32 * PAGE_SIZE) /* what always fits */
 #define MAX_ARGS      (6ul << 20)
 #define STACK_RESERVE (32 * PAGE_SIZE) /* mapped below what is on the stack at the start */
 #define PIE_BASE      0x555555554000ul
-#define USER_HZ	      100
+#define USER_HZ       100
 
 /* argv, envp and the path: the strings one after the other. */
 struct arg_block {
-	char *buf; /* kvmalloc'ed */
-	size_t size; /* allocated */
-	size_t len; /* used */
-	size_t limit; /* of strings and pointers together */
+	char *buf;                 /* kvmalloc'ed */
+	size_t size;               /* allocated */
+	size_t len;                /* used */
+	size_t limit;              /* of strings and pointers together */
 	size_t argv_len, envp_len; /* bytes of strings */
 	int argc, envc;
 	bool kernel; /* the arrays are the kernel's own */

@@ -46,7 +46,7 @@ struct clone_params {
 
 static struct kmem_cache *signal_cache, *sighand_cache;
 static atomic_t nr_threads = ATOMIC_INIT(0); /* of all processes */
-static int max_threads; /* [I] so that stacks take an eighth of the memory */
+static int max_threads;                      /* [I] so that stacks take an eighth of the memory */
 
 /* ---- the process's common part ---- */
 

@@ -65,10 +65,10 @@ SYSCALL_DEFINE3(membarrier, int, cmd, unsigned, flags, int, cpu)
 
 #define PR_SET_PDEATHSIG    1
 #define PR_GET_PDEATHSIG    2
-#define PR_GET_DUMPABLE	    3
-#define PR_SET_DUMPABLE	    4
-#define PR_SET_NAME	    15
-#define PR_GET_NAME	    16
+#define PR_GET_DUMPABLE     3
+#define PR_SET_DUMPABLE     4
+#define PR_SET_NAME         15
+#define PR_GET_NAME         16
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
 
@@ -337,8 +337,8 @@ SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
 }
 
 #define RUSAGE_CHILDREN -1
-#define RUSAGE_SELF	0
-#define RUSAGE_THREAD	1
+#define RUSAGE_SELF     0
+#define RUSAGE_THREAD   1
 
 SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
 {
@@ -349,7 +349,7 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
 	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
 		return -EINVAL;
 	spin_lock_irqsave(&tasklist_lock, flags);
-	ns = who == RUSAGE_SELF	      ? process_runtime(g)
+	ns = who == RUSAGE_SELF       ? process_runtime(g)
 	     : who == RUSAGE_CHILDREN ? g->cutime
 				      : task_runtime(current);
 	spin_unlock_irqrestore(&tasklist_lock, flags);

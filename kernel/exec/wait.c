@@ -16,14 +16,14 @@
 #include "kernel/exec/process.h"
 #include "kernel/mm/uaccess.h"
 
-#define WNOHANG	    0x00000001
+#define WNOHANG     0x00000001
 #define WUNTRACED   0x00000002
 #define WSTOPPED    WUNTRACED
-#define WEXITED	    0x00000004
+#define WEXITED     0x00000004
 #define WCONTINUED  0x00000008
-#define WNOWAIT	    0x01000000
+#define WNOWAIT     0x01000000
 #define __WNOTHREAD 0x20000000
-#define __WALL	    0x40000000
+#define __WALL      0x40000000
 #define __WCLONE    0x80000000u
 
 #define P_ALL  0
@@ -36,11 +36,11 @@ struct wait_op {
 	u32 options;
 
 	/* Found: */
-	long ret; /* the child's pid, 0: there are children but none is ready, -ECHILD */
+	long ret;   /* the child's pid, 0: there are children but none is ready, -ECHILD */
 	int status; /* as wait4() reports it */
-	int code; /* CLD_* */
+	int code;   /* CLD_* */
 	u32 uid;
-	u64 runtime; /* ns, with its own children's */
+	u64 runtime;       /* ns, with its own children's */
 	struct task *dead; /* reaped; the reference is ours */
 };
 

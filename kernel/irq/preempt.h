@@ -16,13 +16,13 @@ DECLARE_PER_CPU(u32, preempt_count);
 DECLARE_PER_CPU(bool,
 		need_resched); /* set with the CPU's run-queue lock held or by the CPU itself */
 
-#define PREEMPT_OFFSET	       0x00001u
-#define SOFTIRQ_OFFSET	       0x00100u
+#define PREEMPT_OFFSET         0x00001u
+#define SOFTIRQ_OFFSET         0x00100u
 #define SOFTIRQ_DISABLE_OFFSET 0x00200u
-#define HARDIRQ_OFFSET	       0x10000u
-#define PREEMPT_MASK	       0x000ffu
-#define SOFTIRQ_MASK	       0x0ff00u
-#define HARDIRQ_MASK	       0xf0000u
+#define HARDIRQ_OFFSET         0x10000u
+#define PREEMPT_MASK           0x000ffu
+#define SOFTIRQ_MASK           0x0ff00u
+#define HARDIRQ_MASK           0xf0000u
 
 #define in_hardirq() (this_cpu_read(preempt_count) & HARDIRQ_MASK)
 /* True only while a softirq handler runs, not merely while bottom halves are disabled. */

@@ -33,7 +33,7 @@
 #include "kernel/time/ktime.h"
 
 #define SOFTIRQ_RESTARTS 10
-#define SOFTIRQ_NS	 (2 * NSEC_PER_MSEC)
+#define SOFTIRQ_NS       (2 * NSEC_PER_MSEC)
 
 DEFINE_PER_CPU(u32, preempt_count);
 DEFINE_PER_CPU(bool, need_resched);

@@ -23,17 +23,17 @@ typedef struct {
 	}
 
 /* Each of these works on atomic_t and atomic64_t alike. */
-#define atomic_read(a)		READ_ONCE((a)->v)
-#define atomic_set(a, i)	WRITE_ONCE((a)->v, (i))
-#define atomic_add(a, i)	((void)__atomic_fetch_add(&(a)->v, (i), __ATOMIC_RELAXED))
-#define atomic_sub(a, i)	((void)__atomic_fetch_sub(&(a)->v, (i), __ATOMIC_RELAXED))
-#define atomic_inc(a)		atomic_add(a, 1)
-#define atomic_dec(a)		atomic_sub(a, 1)
+#define atomic_read(a)          READ_ONCE((a)->v)
+#define atomic_set(a, i)        WRITE_ONCE((a)->v, (i))
+#define atomic_add(a, i)        ((void)__atomic_fetch_add(&(a)->v, (i), __ATOMIC_RELAXED))
+#define atomic_sub(a, i)        ((void)__atomic_fetch_sub(&(a)->v, (i), __ATOMIC_RELAXED))
+#define atomic_inc(a)           atomic_add(a, 1)
+#define atomic_dec(a)           atomic_sub(a, 1)
 #define atomic_add_return(a, i) __atomic_add_fetch(&(a)->v, (i), __ATOMIC_SEQ_CST)
 #define atomic_sub_return(a, i) __atomic_sub_fetch(&(a)->v, (i), __ATOMIC_SEQ_CST)
-#define atomic_inc_return(a)	atomic_add_return(a, 1)
-#define atomic_dec_and_test(a)	(atomic_sub_return(a, 1) == 0)
-#define xchg(p, v)		__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define atomic_inc_return(a)    atomic_add_return(a, 1)
+#define atomic_dec_and_test(a)  (atomic_sub_return(a, 1) == 0)
+#define xchg(p, v)              __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 
 /* Stores @new in *@p if it holds @old; returns what *@p held. */
 #define cmpxchg(p, old, new) \

@@ -17,7 +17,7 @@ typedef int (*initcall_t)(void);
 #define early_initcall(fn) __initcall(fn, 0)
 
 #define core_initcall(fn)   __initcall(fn, 1) /* caches, softirqs, what other rooms build on */
-#define fs_initcall(fn)	    __initcall(fn, 2) /* VFS and file system types */
+#define fs_initcall(fn)     __initcall(fn, 2) /* VFS and file system types */
 #define device_initcall(fn) __initcall(fn, 3) /* drivers; net devices */
 #define late_initcall(fn)   __initcall(fn, 4) /* what needs all of the above: initramfs, DHCP */
 

@@ -15,11 +15,11 @@ struct iovec {
 
 struct iov_iter {
 	const struct iovec *iov; /* kernel copy of the array */
-	size_t nr; /* elements from iov on */
-	size_t offset; /* consumed of the first element */
-	size_t count; /* bytes left in all */
-	bool kernel; /* the bases are kernel addresses */
-	struct iovec one; /* storage for the single-buffer forms */
+	size_t nr;               /* elements from iov on */
+	size_t offset;           /* consumed of the first element */
+	size_t count;            /* bytes left in all */
+	bool kernel;             /* the bases are kernel addresses */
+	struct iovec one;        /* storage for the single-buffer forms */
 };
 
 void iov_iter_user(struct iov_iter *it, void __user *buf, size_t len);

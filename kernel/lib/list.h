@@ -97,7 +97,7 @@ static inline void list_splice_tail_init(struct list_head *from, struct list_hea
 	list_splice_init(from, h->prev);
 }
 
-#define list_entry(p, type, member)	  container_of(p, type, member)
+#define list_entry(p, type, member)       container_of(p, type, member)
 #define list_first_entry(h, type, member) list_entry((h)->next, type, member)
 #define list_last_entry(h, type, member)  list_entry((h)->prev, type, member)
 #define list_first_entry_or_null(h, type, member) \

@@ -12,15 +12,15 @@
 struct out {
 	char *buf;
 	size_t size; /* of buf, with room for the NUL */
-	size_t len; /* bytes produced, stored or not */
+	size_t len;  /* bytes produced, stored or not */
 };
 
 enum flag {
-	F_LEFT = 1, /* '-' */
-	F_PLUS = 2, /* '+' */
-	F_SPACE = 4, /* ' ' */
-	F_ALT = 8, /* '#' */
-	F_ZERO = 16, /* '0' */
+	F_LEFT = 1,   /* '-' */
+	F_PLUS = 2,   /* '+' */
+	F_SPACE = 4,  /* ' ' */
+	F_ALT = 8,    /* '#' */
+	F_ZERO = 16,  /* '0' */
 	F_UPPER = 32, /* %X */
 	F_SIGNED = 64 /* %d, %i */
 };

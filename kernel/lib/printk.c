@@ -20,8 +20,8 @@
 #include "kernel/sched/task.h"
 #include "kernel/time/ktime.h"
 
-#define LOG_SIZE   65536u /* a power of two */
-#define LINE_SIZE  512 /* longer messages are cut */
+#define LOG_SIZE  65536u /* a power of two */
+#define LINE_SIZE 512    /* longer messages are cut */
 
 int console_lock_tries = 10000000;
 
@@ -29,10 +29,10 @@ static DEFINE_SPINLOCK(log_lock);
 static int log_owner = -1; /* [log_lock] CPU that holds it */
 
 static char ring[LOG_SIZE]; /* [log_lock] */
-static u64 ring_end; /* [log_lock] bytes ever written; the ring holds the last of them */
-static u64 ring_clear; /* [log_lock] where SYSLOG_ACTION_CLEAR was */
+static u64 ring_end;        /* [log_lock] bytes ever written; the ring holds the last of them */
+static u64 ring_clear;      /* [log_lock] where SYSLOG_ACTION_CLEAR was */
 static bool at_line_start = true; /* [log_lock] */
-static struct console *consoles; /* [log_lock] */
+static struct console *consoles;  /* [log_lock] */
 
 /* Interrupts off. False: the caller goes ahead without the lock. */
 static bool lock_log(void)

@@ -32,7 +32,7 @@
 #define CPUID_1_ECX_RDRAND BIT(30)
 
 static DEFINE_SPINLOCK(random_lock);
-static u32 key[8]; /* [random_lock] */
+static u32 key[8];  /* [random_lock] */
 static bool seeded; /* [random_lock] */
 
 DEFINE_PER_CPU(u64, irq_pool); /* written in hard interrupts of this CPU */

@@ -4,12 +4,12 @@
 #include "kernel/lib/types.h"
 
 extern char _kernel_start[], _end[]; /* everything */
-extern char _text[], _etext[]; /* read, execute */
-extern char _rodata[], _erodata[]; /* read */
-extern char _data[], _edata[]; /* read, write; up to _end with .bss */
+extern char _text[], _etext[];       /* read, execute */
+extern char _rodata[], _erodata[];   /* read */
+extern char _data[], _edata[];       /* read, write; up to _end with .bss */
 extern char _bss[];
 extern char __percpu_start[], __percpu_end[];
-extern char __percpu_template[]; /* as long as the section */
+extern char __percpu_template[];            /* as long as the section */
 extern char boot_stack[], boot_stack_top[]; /* of the boot context, the boot CPU's idle task */
 
 static inline bool is_kernel_text(u64 addr)

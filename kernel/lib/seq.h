@@ -11,10 +11,10 @@
 #include "kernel/lib/types.h"
 
 struct seq {
-	char *buf; /* kmalloc or vmalloc memory, NULL before the first byte */
-	size_t len; /* bytes written so far */
+	char *buf;   /* kmalloc or vmalloc memory, NULL before the first byte */
+	size_t len;  /* bytes written so far */
 	size_t size; /* bytes allocated */
-	int err; /* -ENOMEM once, then all further output is dropped */
+	int err;     /* -ENOMEM once, then all further output is dropped */
 };
 
 void seq_printf(struct seq *s, const char *fmt, ...) __printf(2, 3);

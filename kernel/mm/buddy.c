@@ -48,7 +48,7 @@ DEFINE_PER_CPU(s64, vm_stats[NR_VM_STATS]);
 static DEFINE_PER_CPU(struct pcp, page_cache);
 static DEFINE_SPINLOCK(buddy_lock);
 static struct list_head free_lists[MAX_ORDER + 1]; /* [buddy_lock] */
-static u64 buddy_free; /* [buddy_lock] pages on the lists */
+static u64 buddy_free;                             /* [buddy_lock] pages on the lists */
 
 u64 vm_stat_read(enum vm_stat item)
 {

@@ -29,8 +29,8 @@
 /* The error code (Intel SDM volume 3, 4.7). */
 #define PF_PRESENT BIT(0) /* a right was missing, not the page */
 #define PF_WRITE   BIT(1)
-#define PF_USER	   BIT(2)
-#define PF_RSVD	   BIT(3)
+#define PF_USER    BIT(2)
+#define PF_RSVD    BIT(3)
 #define PF_INSTR   BIT(4)
 
 /* The page of zeroes that every anonymous page is before it is written. Not counted. */
@@ -215,7 +215,7 @@ static void bad_kernel_fault(const struct pt_regs *regs, u64 error_code, u64 add
 	const char *what = error_code & PF_WRITE   ? "write to"
 			   : error_code & PF_INSTR ? "jump to"
 						   : "read of";
-	const char *whose = addr < USER_TOP	     ? "user"
+	const char *whose = addr < USER_TOP          ? "user"
 			    : kstack_guard_hit(addr) ? "kernel stack guard"
 						     : "kernel";
 

@@ -22,15 +22,15 @@
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/uaccess.h"
 
-#define LOW_MEMORY 0x100000ul /* below it the firmware's things lie scattered */
+#define LOW_MEMORY 0x100000ul  /* below it the firmware's things lie scattered */
 #define EARLY_TOP  (1ul << 30) /* reachable through the early tables for sure */
-#define SIZE_2M	   (1ul << 21)
-#define SIZE_1G	   (1ul << 30)
+#define SIZE_2M    (1ul << 21)
+#define SIZE_1G    (1ul << 30)
 #define MAX_RANGES (2 * MAX_MEM_REGIONS)
 
-#define CR0_WP		  BIT(16)
-#define CR4_PGE		  BIT(7)
-#define EFER_NXE	  BIT(11)
+#define CR0_WP            BIT(16)
+#define CR4_PGE           BIT(7)
+#define EFER_NXE          BIT(11)
 #define CPUID_EXT_PDPE1GB BIT(26) /* leaf 0x80000001, edx */
 
 /* The image's parts, from the linker script. */

@@ -16,7 +16,7 @@ void kmalloc_init(void);
 void slab_reclaim(void);
 /* Name of the @n-th cache, and how many of its objects are in use; false past the last. */
 bool slab_inuse_of(unsigned n, const char **name, size_t *inuse);
-size_t kmem_cache_size(const struct kmem_cache *c); /* bytes from one object to the next */
+size_t kmem_cache_size(const struct kmem_cache *c);        /* bytes from one object to the next */
 size_t kmem_cache_object_size(const struct kmem_cache *c); /* bytes as asked for */
 /* For the address sanitizer: kmem_cache_free() without it; how many objects it keeps back. */
 void slab_put(struct kmem_cache *c, void *obj);
@@ -57,7 +57,7 @@ long vma_find_hole(struct mm *mm, u64 len, u64 lo, u64 hi);
 /* The same below mm->mmap_base, where it usually is O(log n). */
 long vma_find_place(struct mm *mm, u64 len);
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
-#define MAX_MAP_COUNT	65530 /* areas of one address space, /proc/sys/vm/max_map_count of Linux */
+#define MAX_MAP_COUNT   65530 /* areas of one address space, /proc/sys/vm/max_map_count of Linux */
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 
 /* mmap.c. mm->lock held. */

@@ -14,9 +14,9 @@
 
 static struct kmem_cache *kmalloc_caches[NR_KMALLOC_CACHES];
 static const char *const names[NR_KMALLOC_CACHES] = {
-	"kmalloc-16",	"kmalloc-24",	"kmalloc-32",	"kmalloc-48",	"kmalloc-64",
-	"kmalloc-96",	"kmalloc-128",	"kmalloc-192",	"kmalloc-256",	"kmalloc-384",
-	"kmalloc-512",	"kmalloc-768",	"kmalloc-1024", "kmalloc-1536", "kmalloc-2048",
+	"kmalloc-16",   "kmalloc-24",   "kmalloc-32",   "kmalloc-48",   "kmalloc-64",
+	"kmalloc-96",   "kmalloc-128",  "kmalloc-192",  "kmalloc-256",  "kmalloc-384",
+	"kmalloc-512",  "kmalloc-768",  "kmalloc-1024", "kmalloc-1536", "kmalloc-2048",
 	"kmalloc-3072", "kmalloc-4096", "kmalloc-6144", "kmalloc-8192",
 };
 

@@ -30,10 +30,10 @@ struct free_stack {
 };
 
 static DEFINE_SPINLOCK(stack_lock);
-static u64 slots_used[NR_SLOTS / 64]; /* [stack_lock] a bit a slot: mapped */
-static u64 slot_hint; /* [stack_lock] words below it are full */
+static u64 slots_used[NR_SLOTS / 64];  /* [stack_lock] a bit a slot: mapped */
+static u64 slot_hint;                  /* [stack_lock] words below it are full */
 static struct free_stack *free_stacks; /* [stack_lock] */
-static unsigned nr_free; /* [stack_lock] */
+static unsigned nr_free;               /* [stack_lock] */
 
 static u64 slot_stack(u64 slot)
 {

@@ -288,7 +288,7 @@ static int all_mapped(struct mm *mm, u64 start, u64 end)
 
 #define MS_ASYNC      1
 #define MS_INVALIDATE 2
-#define MS_SYNC	      4
+#define MS_SYNC       4
 
 SYSCALL_DEFINE3(msync, u64, start, u64, len, int, flags)
 {
@@ -303,7 +303,7 @@ SYSCALL_DEFINE3(msync, u64, start, u64, len, int, flags)
 }
 
 #define MLOCK_ONFAULT 1
-#define MCL_ALL	      7 /* CURRENT | FUTURE | ONFAULT */
+#define MCL_ALL       7 /* CURRENT | FUTURE | ONFAULT */
 
 static long lock_range(u64 start, u64 len, bool populate)
 {

@@ -17,29 +17,29 @@
 #define PROT_WRITE 2
 #define PROT_EXEC  4
 
-#define MAP_SHARED	    0x01
-#define MAP_PRIVATE	    0x02
+#define MAP_SHARED          0x01
+#define MAP_PRIVATE         0x02
 #define MAP_SHARED_VALIDATE 0x03
-#define MAP_TYPE	    0x0f
-#define MAP_FIXED	    0x10
-#define MAP_ANONYMOUS	    0x20
-#define MAP_32BIT	    0x40
-#define MAP_GROWSDOWN	    0x0100
-#define MAP_LOCKED	    0x2000
-#define MAP_NORESERVE	    0x4000
-#define MAP_POPULATE	    0x8000
-#define MAP_STACK	    0x20000
-#define MAP_HUGETLB	    0x40000
+#define MAP_TYPE            0x0f
+#define MAP_FIXED           0x10
+#define MAP_ANONYMOUS       0x20
+#define MAP_32BIT           0x40
+#define MAP_GROWSDOWN       0x0100
+#define MAP_LOCKED          0x2000
+#define MAP_NORESERVE       0x4000
+#define MAP_POPULATE        0x8000
+#define MAP_STACK           0x20000
+#define MAP_HUGETLB         0x40000
 #define MAP_FIXED_NOREPLACE 0x100000
 
-#define VM_READ	      0x1u
+#define VM_READ       0x1u
 #define VM_WRITE      0x2u
-#define VM_EXEC	      0x4u
+#define VM_EXEC       0x4u
 #define VM_SHARED     0x8u
 #define VM_GROWSDOWN  0x10u
 #define VM_STACK      0x20u
-#define VM_HEAP	      0x40u
-#define VM_DONTCOPY   0x80u /* madvise(MADV_DONTFORK): not in a child */
+#define VM_HEAP       0x40u
+#define VM_DONTCOPY   0x80u  /* madvise(MADV_DONTFORK): not in a child */
 #define VM_WIPEONFORK 0x100u /* madvise(MADV_WIPEONFORK): empty in a child */
 
 struct vm_area;
@@ -55,7 +55,7 @@ struct vm_ops {
 	 * but takes no lock under which anybody touches user memory.
 	 */
 	struct page *(*fault)(struct vm_area *vma, u64 off);
-	void (*open)(struct vm_area *vma); /* another area refers to vma->object now */
+	void (*open)(struct vm_area *vma);  /* another area refers to vma->object now */
 	void (*close)(struct vm_area *vma); /* one less */
 	const char *(*name)(struct vm_area *vma, char *buf, size_t size); /* for /proc/PID/maps */
 	/* May the area get these rights (VM_READ ...)? 0 or -EACCES. NULL: yes. mm->lock held. */
@@ -63,35 +63,35 @@ struct vm_ops {
 };
 
 struct vm_area {
-	u64 start, end; /* [mm->lock] page-aligned, end exclusive */
-	u32 flags; /* [mm->lock] VM_* */
-	struct mm *mm; /* [I] */
-	struct rb_node node; /* [mm->lock] mm->areas, by start */
+	u64 start, end;           /* [mm->lock] page-aligned, end exclusive */
+	u32 flags;                /* [mm->lock] VM_* */
+	struct mm *mm;            /* [I] */
+	struct rb_node node;      /* [mm->lock] mm->areas, by start */
 	const struct vm_ops *ops; /* [I] NULL: anonymous memory */
-	void *object; /* [I] ops' own: a file */
-	u64 offset; /* [mm->lock] of start in the object, bytes */
+	void *object;             /* [I] ops' own: a file */
+	u64 offset;               /* [mm->lock] of start in the object, bytes */
 };
 
 struct mm {
 	refcount_t users; /* tasks that run in it; the last one unmaps everything */
-	refcount_t refs; /* the struct and its page table: users (1 together) and lazy CPUs */
-	u64 *pgd; /* [I] direct-map address of the PML4 */
+	refcount_t refs;  /* the struct and its page table: users (1 together) and lazy CPUs */
+	u64 *pgd;         /* [I] direct-map address of the PML4 */
 	struct mutex lock;
 	struct rb_root areas; /* [lock] */
 	struct vm_area *last; /* [lock] the area found last */
-	unsigned map_count; /* [lock] areas */
-	u64 hole_hint; /* [lock] no hole larger than hole_max lies between it and mmap_base */
-	u64 hole_max; /* [lock] bytes */
+	unsigned map_count;   /* [lock] areas */
+	u64 hole_hint;      /* [lock] no hole larger than hole_max lies between it and mmap_base */
+	u64 hole_max;       /* [lock] bytes */
 	u64 brk_start, brk; /* [lock] */
-	u64 mmap_base; /* [I] areas are placed below it, downwards */
-	u64 stack_top; /* [I] */
+	u64 mmap_base;      /* [I] areas are placed below it, downwards */
+	u64 stack_top;      /* [I] */
 	u64 arg_start, arg_end, env_start, env_end; /* [lock] for /proc/PID/cmdline */
-	u64 nr_pages; /* [lock] resident pages */
-	u64 total_vm; /* [lock] mapped pages */
-	u64 cpumask; /* [a] CPUs that have it loaded */
+	u64 nr_pages;                               /* [lock] resident pages */
+	u64 total_vm;                               /* [lock] mapped pages */
+	u64 cpumask;                                /* [a] CPUs that have it loaded */
 };
 
-struct mm *mm_alloc(void); /* empty, one user; NULL without memory */
+struct mm *mm_alloc(void);         /* empty, one user; NULL without memory */
 struct mm *mm_dup(struct mm *old); /* copy-on-write copy for fork(2); NULL without memory */
 static inline void mm_get(struct mm *mm)
 {

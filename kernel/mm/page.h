@@ -32,30 +32,30 @@ typedef unsigned gfp_t;
 struct kmem_cache;
 
 struct page {
-	u32 flags; /* PG_* */
-	u32 order; /* free or allocated block: its order, in the first page */
+	u32 flags;       /* PG_* */
+	u32 order;       /* free or allocated block: its order, in the first page */
 	refcount_t refs; /* user pages: mappings and other holders; 1 for kernel blocks */
-	u32 inuse; /* slab: objects handed out; page table: entries that are not zero */
+	u32 inuse;       /* slab: objects handed out; page table: entries that are not zero */
 	union {
 		struct list_head lru; /* free lists, slab lists */
-		struct { /* page cache (tmpfs, files) */
+		struct {              /* page cache (tmpfs, files) */
 			void *mapping;
 			u64 index; /* in pages */
 		};
 	};
 	struct kmem_cache *slab; /* slab pages: their cache */
-	void *freelist; /* slab: first free object */
+	void *freelist;          /* slab: first free object */
 };
 
-#define PG_FREE	    0x01 /* first page of a block on a free list */
+#define PG_FREE     0x01 /* first page of a block on a free list */
 #define PG_RESERVED 0x02 /* never given out and not counted: firmware, kernel image, zero page */
-#define PG_SLAB	    0x04
+#define PG_SLAB     0x04
 #define PG_LARGE    0x08 /* a kmalloc() of whole pages */
-#define PG_PCP	    0x10 /* free, in a CPU's own cache of pages */
-#define PG_ANON	    0x20 /* private memory of processes, counted in VM_STAT_ANON */
+#define PG_PCP      0x10 /* free, in a CPU's own cache of pages */
+#define PG_ANON     0x20 /* private memory of processes, counted in VM_STAT_ANON */
 
 extern struct page *mem_map;
-extern u64 max_pfn; /* one past the last frame in mem_map */
+extern u64 max_pfn;     /* one past the last frame in mem_map */
 extern u64 total_pages; /* given to the buddy allocator at boot */
 
 static inline u64 page_to_pfn(const struct page *p)
@@ -125,7 +125,7 @@ void copy_page(void *dst, const void *src);
 
 /* Where pages are, for /proc/meminfo. */
 enum vm_stat {
-	VM_STAT_ANON, /* private memory of processes */
+	VM_STAT_ANON,  /* private memory of processes */
 	VM_STAT_SHMEM, /* shared anonymous memory and tmpfs files */
 	VM_STAT_SLAB,
 	VM_STAT_TABLES, /* page tables of processes */

@@ -19,7 +19,7 @@
 struct table_cache {
 	u32 nr_tables, nr_pgds;
 	u64 *tables[TABLES_KEPT]; /* all zero */
-	u64 *pgds[PGDS_KEPT]; /* lower half zero, upper half the kernel's */
+	u64 *pgds[PGDS_KEPT];     /* lower half zero, upper half the kernel's */
 };
 
 static DEFINE_PER_CPU(struct table_cache, table_cache);

@@ -18,18 +18,18 @@
 
 #include "kernel/mm/internal.h"
 
-#define PTE_P	BIT(0) /* present */
-#define PTE_W	BIT(1) /* writable */
-#define PTE_U	BIT(2) /* user mode may use it */
+#define PTE_P   BIT(0) /* present */
+#define PTE_W   BIT(1) /* writable */
+#define PTE_U   BIT(2) /* user mode may use it */
 #define PTE_PWT BIT(3) /* with PTE_PCD: uncached */
 #define PTE_PCD BIT(4)
-#define PTE_A	BIT(5) /* set by the CPU: was used */
-#define PTE_D	BIT(6) /* set by the CPU: was written */
-#define PTE_PS	BIT(7) /* levels 1 and 2: a large page */
-#define PTE_G	BIT(8) /* stays in the TLB over a change of CR3 */
+#define PTE_A   BIT(5) /* set by the CPU: was used */
+#define PTE_D   BIT(6) /* set by the CPU: was written */
+#define PTE_PS  BIT(7) /* levels 1 and 2: a large page */
+#define PTE_G   BIT(8) /* stays in the TLB over a change of CR3 */
 /* Ours: a page is there, but PROT_NONE: PTE_P is clear. */
 #define PTE_PROTNONE BIT(9)
-#define PTE_NX	     BIT(63) /* no instruction fetch */
+#define PTE_NX       BIT(63) /* no instruction fetch */
 #define PTE_ADDR     0x000ffffffffff000ul
 
 #define PTE_TABLE     (PTE_P | PTE_W | PTE_U) /* upper levels permit, the last one decides */

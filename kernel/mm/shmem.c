@@ -18,7 +18,7 @@
 struct shared_anon {
 	refcount_t refs; /* areas */
 	struct mutex lock;
-	u64 nr_pages; /* [I] */
+	u64 nr_pages;          /* [I] */
 	struct page ***chunks; /* [lock] NULL where nothing was touched */
 };
 

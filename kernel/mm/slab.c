@@ -39,26 +39,26 @@
 
 struct magazine {
 	u32 count; /* objects in it */
-	u32 size; /* how many it may hold */
+	u32 size;  /* how many it may hold */
 	void *obj[MAGAZINE_ROOM];
 };
 
 struct kmem_cache {
 	struct magazine *mag[MAX_CPUS]; /* [c] never NULL: no_magazine where there is none */
-	const char *name; /* [I] */
-	u32 size; /* [I] bytes from one object to the next */
-	u32 object_size; /* [I] as asked for */
-	u32 order; /* [I] pages of a slab: 2^order */
-	u32 per_slab; /* [I] objects */
-	u32 mag_size; /* [I] 0: no magazines */
+	const char *name;               /* [I] */
+	u32 size;                       /* [I] bytes from one object to the next */
+	u32 object_size;                /* [I] as asked for */
+	u32 order;                      /* [I] pages of a slab: 2^order */
+	u32 per_slab;                   /* [I] objects */
+	u32 mag_size;                   /* [I] 0: no magazines */
 	spinlock_t lock;
 	struct list_head partial; /* [lock] slabs with objects of both kinds, by page->lru */
-	struct list_head empty; /* [lock] slabs with none handed out */
-	u32 nr_empty; /* [lock] */
-	u64 nr_slabs; /* [lock] */
-	u64 nr_out; /* [lock] objects not in slabs: in use, or in magazines */
-	u64 nr_quarantined; /* [a] freed, but kept back by the address sanitizer */
-	struct list_head link; /* [caches_lock] */
+	struct list_head empty;   /* [lock] slabs with none handed out */
+	u32 nr_empty;             /* [lock] */
+	u64 nr_slabs;             /* [lock] */
+	u64 nr_out;               /* [lock] objects not in slabs: in use, or in magazines */
+	u64 nr_quarantined;       /* [a] freed, but kept back by the address sanitizer */
+	struct list_head link;    /* [caches_lock] */
 };
 
 /* Both empty and full, so that the fast paths need no test for its absence. Never written. */

@@ -36,7 +36,7 @@ static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
 	return __builtin_mul_overflow(n, size, &bytes) ? NULL : kzalloc(bytes, gfp);
 }
 void *krealloc(void *p, size_t size, gfp_t gfp);
-void kfree(const void *p); /* NULL is allowed. Any context */
+void kfree(const void *p);   /* NULL is allowed. Any context */
 size_t ksize(const void *p); /* bytes usable in a kmalloc block */
 char *kstrdup(const char *s, gfp_t gfp);
 

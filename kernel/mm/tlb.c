@@ -20,7 +20,7 @@
 #include "kernel/sched/task.h"
 
 #define FLUSH_PAGES_MAX 32 /* INVLPG up to here */
-#define CR4_PGE		BIT(7)
+#define CR4_PGE         BIT(7)
 
 DEFINE_PER_CPU(struct mm *, loaded_mm);
 

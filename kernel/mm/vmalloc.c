@@ -24,7 +24,7 @@
 
 struct vmap_area {
 	struct rb_node node; /* [area_lock] */
-	u64 start, size; /* [I] bytes, without the guard page */
+	u64 start, size;     /* [I] bytes, without the guard page */
 };
 
 static DEFINE_SPINLOCK(area_lock);

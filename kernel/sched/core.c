@@ -54,21 +54,21 @@
 #include "kernel/time/ktime.h"
 #include "kernel/time/timer.h"
 
-#define SLICE_NS	 (6 * NSEC_PER_MSEC)
+#define SLICE_NS         (6 * NSEC_PER_MSEC)
 #define FORBIDDEN_NAP_NS (50 * NSEC_PER_USEC) /* for a look whether another task has moved */
 
 struct rq {
 	spinlock_t lock;
-	struct task *curr; /* [lock] running */
-	struct task *idle; /* [I] what runs when nothing else can */
-	struct list_head *active; /* [lock] task->run_link; curr is in neither list */
+	struct task *curr;         /* [lock] running */
+	struct task *idle;         /* [I] what runs when nothing else can */
+	struct list_head *active;  /* [lock] task->run_link; curr is in neither list */
 	struct list_head *expired; /* [lock] */
 	struct list_head lists[2];
-	u64 epoch; /* [lock] starts at 1: 0 is "never had a turn here" */
-	int nr_queued; /* [lock] in both lists */
-	u64 since; /* [lock] when curr's time was last accounted, ns */
+	u64 epoch;       /* [lock] starts at 1: 0 is "never had a turn here" */
+	int nr_queued;   /* [lock] in both lists */
+	u64 since;       /* [lock] when curr's time was last accounted, ns */
 	u64 nr_switches; /* [lock] */
-	u64 idle_ns; /* [lock] */
+	u64 idle_ns;     /* [lock] */
 };
 
 static DEFINE_PER_CPU(struct rq, runqueue);

@@ -34,28 +34,28 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/time/ktime.h"
 
-#define FUTEX_WAIT	     0
-#define FUTEX_WAKE	     1
-#define FUTEX_REQUEUE	     3
+#define FUTEX_WAIT           0
+#define FUTEX_WAKE           1
+#define FUTEX_REQUEUE        3
 #define FUTEX_CMP_REQUEUE    4
 #define FUTEX_WAIT_BITSET    9
 #define FUTEX_WAKE_BITSET    10
 #define FUTEX_PRIVATE_FLAG   128
 #define FUTEX_CLOCK_REALTIME 256
-#define FUTEX_CMD_MASK	     (~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
-#define MATCH_ANY	     0xffffffffu
+#define FUTEX_CMD_MASK       (~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
+#define MATCH_ANY            0xffffffffu
 
 /* Bits of a robust lock's word. */
-#define FUTEX_WAITERS	  0x80000000u
+#define FUTEX_WAITERS     0x80000000u
 #define FUTEX_OWNER_DIED  0x40000000u
-#define FUTEX_TID_MASK	  0x3fffffffu
+#define FUTEX_TID_MASK    0x3fffffffu
 #define ROBUST_LIST_LIMIT 2048
 
 #define FUTEX_HASH_BITS 8
 
 struct futex_key {
-	void *space; /* struct mm or struct page */
-	u64 address; /* in the address space, or in the page */
+	void *space;       /* struct mm or struct page */
+	u64 address;       /* in the address space, or in the page */
 	struct page *page; /* held, or NULL for a private key */
 };
 
@@ -65,12 +65,12 @@ struct futex_bucket {
 } __aligned(64);
 
 struct futex_waiter {
-	struct list_head link; /* [bucket lock] */
+	struct list_head link;       /* [bucket lock] */
 	struct futex_bucket *bucket; /* [bucket lock] where it is queued; requeue changes it */
-	struct futex_key key; /* [bucket lock] */
-	u32 bitset; /* [I] */
-	bool woken; /* [bucket lock] */
-	struct wait_queue_head wq; /* only its own task sleeps here */
+	struct futex_key key;        /* [bucket lock] */
+	u32 bitset;                  /* [I] */
+	bool woken;                  /* [bucket lock] */
+	struct wait_queue_head wq;   /* only its own task sleeps here */
 };
 
 static struct futex_bucket buckets[1 << FUTEX_HASH_BITS];
@@ -392,8 +392,8 @@ SYSCALL_DEFINE6(futex, u32 __user *, uaddr, int, op, u32, val, u64, arg4, u32 __
 
 /* The head of a thread's list of the robust locks it holds; the list links the locks themselves. */
 struct robust_list_head {
-	u64 list; /* first lock's link, or the head's own address */
-	s64 futex_offset; /* from a link to its word */
+	u64 list;            /* first lock's link, or the head's own address */
+	s64 futex_offset;    /* from a link to its word */
 	u64 list_op_pending; /* a lock that is being taken or given back right now */
 };
 

@@ -7,9 +7,9 @@
 #include "kernel/sched/wait.h"
 
 struct mutex {
-	struct task *owner; /* [a] NULL when free */
+	struct task *owner;        /* [a] NULL when free */
 	struct wait_queue_head wq; /* those who wait */
-	struct lock_map map; /* empty in the plain build */
+	struct lock_map map;       /* empty in the plain build */
 };
 
 #define MUTEX_INIT(m) \

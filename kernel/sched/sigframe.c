@@ -28,7 +28,7 @@
 #define RED_ZONE 128
 
 /* uc_flags */
-#define UC_FP_XSTATE	     0x1 /* fpstate is an XSAVE area with the magic words */
+#define UC_FP_XSTATE         0x1 /* fpstate is an XSAVE area with the magic words */
 #define UC_SIGCONTEXT_SS     0x2 /* ss is saved */
 #define UC_STRICT_RESTORE_SS 0x4
 
@@ -61,10 +61,10 @@ _Static_assert(sizeof(struct ucontext) == 304, "ucontext is ABI");
 _Static_assert(sizeof(siginfo_t) == 128, "siginfo is ABI");
 
 /* The 512 bytes that FXSAVE and XSAVE have in common, and the header of XSAVE (SDM volume 1, 13.4). */
-#define FXSAVE_SIZE	 512
+#define FXSAVE_SIZE      512
 #define XSAVE_HEADER_END 576
-#define XFEATURE_X87	 1ull
-#define XFEATURE_SSE	 2ull
+#define XFEATURE_X87     1ull
+#define XFEATURE_SSE     2ull
 
 /* Bytes 464 to 511 belong to software. */
 struct fpx_sw_bytes {

@@ -18,72 +18,72 @@
 struct sighand {
 	refcount_t refs;
 	struct sighand *replaced; /* [I] the table that this one replaced, with a reference */
-	spinlock_t lock; /* irqsave; guards actions and every pending set of its tasks */
-	struct sigaction action[NSIG]; /* [lock] */
+	spinlock_t lock;          /* irqsave; guards actions and every pending set of its tasks */
+	struct sigaction action[NSIG];      /* [lock] */
 	struct wait_queue_head signalfd_wq; /* those who watch for pending signals */
 };
 
 struct rlimit {
 	u64 rlim_cur, rlim_max;
 };
-#define RLIM_NLIMITS	  16
-#define RLIMIT_CPU	  0
-#define RLIMIT_FSIZE	  1
-#define RLIMIT_DATA	  2
-#define RLIMIT_STACK	  3
-#define RLIMIT_CORE	  4
-#define RLIMIT_RSS	  5
-#define RLIMIT_NPROC	  6
-#define RLIMIT_NOFILE	  7
-#define RLIMIT_MEMLOCK	  8
-#define RLIMIT_AS	  9
+#define RLIM_NLIMITS      16
+#define RLIMIT_CPU        0
+#define RLIMIT_FSIZE      1
+#define RLIMIT_DATA       2
+#define RLIMIT_STACK      3
+#define RLIMIT_CORE       4
+#define RLIMIT_RSS        5
+#define RLIMIT_NPROC      6
+#define RLIMIT_NOFILE     7
+#define RLIMIT_MEMLOCK    8
+#define RLIMIT_AS         9
 #define RLIMIT_SIGPENDING 11
-#define RLIM_INFINITY	  (~0ull)
+#define RLIM_INFINITY     (~0ull)
 
 /*
  * A process: what its threads have in common. Fields with [Th] change under both locks, so either
  * is enough to read them.
  */
 struct signal_struct {
-	refcount_t refs;	  /* one a thread, plus those who look */
-	pid_t pid;		  /* [I] the process id */
+	refcount_t refs;          /* one a thread, plus those who look */
+	pid_t pid;                /* [I] the process id */
 	struct sighand *sighand;  /* [Th] that of all its threads */
-	struct task *leader;	  /* [Th] the first thread; NULL once the process is reaped */
+	struct task *leader;      /* [Th] the first thread; NULL once the process is reaped */
 	struct list_head threads; /* [Th] task->thread_link */
-	int nr_threads;		  /* [Th] threads that have not ended; 0: dead or a zombie */
-	int nr_live;		  /* [h] threads that have not begun to end */
+	int nr_threads;           /* [Th] threads that have not ended; 0: dead or a zombie */
+	int nr_live;              /* [h] threads that have not begun to end */
 
-	struct signal_struct *parent; /* [T] */
-	struct list_head children; /* [T] by sibling */
-	struct list_head sibling; /* [T] */
+	struct signal_struct *parent;         /* [T] */
+	struct list_head children;            /* [T] by sibling */
+	struct list_head sibling;             /* [T] */
 	struct wait_queue_head wait_chldexit; /* those in wait4() */
-	struct wait_queue_head pidfd_wq; /* woken when the process has ended */
+	struct wait_queue_head pidfd_wq;      /* woken when the process has ended */
 
-	bool group_exit; /* [h] all threads are on their way out */
-	int group_exit_code; /* [h] */
+	bool group_exit;         /* [h] all threads are on their way out */
+	int group_exit_code;     /* [h] */
 	struct task *group_exec; /* [h] thread that waits in execve for the others to go */
-	int stop_signal; /* [h] stopped by this signal, 0 if running */
-	int nr_stopping;            /* [h] threads that have not followed the stop yet */
-	bool stop_reported;         /* [h] WUNTRACED has told of this stop */
-	bool continued;             /* [h] SIGCONT ended a stop and WCONTINUED has not told yet */
-	bool notify_continued;      /* [h] the next thread to run tells the parent */
-	unsigned cont_seq;          /* [h] counts SIGCONTs */
+	int stop_signal;         /* [h] stopped by this signal, 0 if running */
+	int nr_stopping;         /* [h] threads that have not followed the stop yet */
+	bool stop_reported;      /* [h] WUNTRACED has told of this stop */
+	bool continued;          /* [h] SIGCONT ended a stop and WCONTINUED has not told yet */
+	bool notify_continued;   /* [h] the next thread to run tells the parent */
+	unsigned cont_seq;       /* [h] counts SIGCONTs */
 	struct wait_queue_head stop_wq; /* stopped threads */
 
-	sigset_t pending_mask; /* [h] */
+	sigset_t pending_mask;    /* [h] */
 	struct list_head pending; /* [h] struct sigqueue for any thread */
 
-	pid_t pgrp, session; /* [T] */
-	struct list_head pgrp_link; /* [T] hash chain of process groups */
-	int pdeath_signal; /* [T] sent to it when its parent ends, prctl(2) */
-	bool did_exec;	   /* [T] too late for setpgid(2) by the parent */
-	void *tty; /* [T] controlling terminal, drivers/tty.c's */
+	pid_t pgrp, session;                  /* [T] */
+	struct list_head pgrp_link;           /* [T] hash chain of process groups */
+	int pdeath_signal;                    /* [T] sent to it when its parent ends, prctl(2) */
+	bool did_exec;                        /* [T] too late for setpgid(2) by the parent */
+	void *tty;                            /* [T] controlling terminal, drivers/tty.c's */
 	u32 uid, gid, euid, egid, suid, sgid; /* [T] */
-	struct rlimit rlim[RLIM_NLIMITS]; /* [T] */
-	u64 utime, stime, cutime, cstime; /* [T] ns of dead threads and reaped children */
-	struct timer real_timer; /* ITIMER_REAL; [h] */
-	u64 real_interval; /* [h] ns */
-	char *exe; /* [T] path of the program, kmalloc'ed */
+	struct rlimit rlim[RLIM_NLIMITS];     /* [T] */
+	u64 utime, stime, cutime, cstime;     /* [T] ns of dead threads and reaped children */
+	struct timer real_timer;              /* ITIMER_REAL; [h] */
+	u64 real_interval;                    /* [h] ns */
+	char *exe;                            /* [T] path of the program, kmalloc'ed */
 };
 
 /*

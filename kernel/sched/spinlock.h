@@ -25,7 +25,7 @@
 #include "kernel/irq/softirq.h"
 
 typedef struct spinlock {
-	u32 val; /* 1 while held */
+	u32 val;             /* 1 while held */
 	struct lock_map map; /* empty in the plain build */
 } spinlock_t;
 

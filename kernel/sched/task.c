@@ -25,7 +25,7 @@
 #include "kernel/sched/signal.h"
 #include "kernel/time/ktime.h"
 
-#define PID_MAX	      (1 << 22)
+#define PID_MAX       (1 << 22)
 #define PID_HASH_BITS 12
 
 /* What the boot CPU runs on until it has nothing to do; then it is that CPU's idle task. */

@@ -29,23 +29,23 @@ struct sighand;
 struct signal_struct;
 struct fpu;
 
-#define TASK_RUNNING	     0x00 /* on a run queue or on a CPU */
+#define TASK_RUNNING         0x00 /* on a run queue or on a CPU */
 #define TASK_INTERRUPTIBLE   0x01
 #define TASK_UNINTERRUPTIBLE 0x02
-#define TASK_WAKEKILL	     0x04 /* a fatal signal wakes it all the same */
-#define TASK_STOPPED	     0x08 /* job control; SIGCONT or SIGKILL wakes it */
-#define TASK_ZOMBIE	     0x10
-#define TASK_DEAD	     0x20
-#define TASK_NEW	     0x40
-#define TASK_KILLABLE	     (TASK_UNINTERRUPTIBLE | TASK_WAKEKILL)
-#define TASK_NORMAL	     (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
+#define TASK_WAKEKILL        0x04 /* a fatal signal wakes it all the same */
+#define TASK_STOPPED         0x08 /* job control; SIGCONT or SIGKILL wakes it */
+#define TASK_ZOMBIE          0x10
+#define TASK_DEAD            0x20
+#define TASK_NEW             0x40
+#define TASK_KILLABLE        (TASK_UNINTERRUPTIBLE | TASK_WAKEKILL)
+#define TASK_NORMAL          (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
 
 /* task->work: reasons to leave the fast way back to user mode. */
-#define WORK_RESCHED	     0x1
-#define WORK_SIGPENDING	     0x2 /* a signal may be deliverable; recomputed under sighand->lock */
+#define WORK_RESCHED         0x1
+#define WORK_SIGPENDING      0x2 /* a signal may be deliverable; recomputed under sighand->lock */
 #define WORK_RESTORE_SIGMASK 0x4 /* saved_sigmask is to be put back after delivery */
-#define WORK_FPU	     0x8 /* the FPU registers are not this task's: restore before user mode */
-#define WORK_CHILD_SETTID 0x10 /* a new child is to write its id to set_child_tid first */
+#define WORK_FPU             0x8 /* the FPU registers are not this task's: restore before user mode */
+#define WORK_CHILD_SETTID    0x10 /* a new child is to write its id to set_child_tid first */
 
 /* The checked build's stack frames are larger. boot/entry.asm has the same numbers. */
 #ifdef SAN
@@ -57,59 +57,59 @@ struct fpu;
 
 struct task {
 	/* Offsets of the first three are known to the assembly (kernel/cpu/asm_offsets.inc). */
-	u64 rsp; /* [c] stack pointer while not running */
+	u64 rsp;        /* [c] stack pointer while not running */
 	u64 kstack_top; /* [I] one past the kernel stack */
-	u32 work; /* [a] WORK_* */
+	u32 work;       /* [a] WORK_* */
 
 	unsigned state; /* [s] TASK_*; the task itself may set it on the way to sleep */
-	int cpu; /* [s, pi_lock] run queue it is on or was last on */
-	bool on_rq; /* [s] queued or running */
-	bool on_cpu; /* [s] its stack is in use; cleared last by the switch away from it */
-	bool is_idle; /* [I] */
+	int cpu;        /* [s, pi_lock] run queue it is on or was last on */
+	bool on_rq;     /* [s] queued or running */
+	bool on_cpu;    /* [s] its stack is in use; cleared last by the switch away from it */
+	bool is_idle;   /* [I] */
 	struct list_head run_link; /* [s] */
-	u64 slice_left; /* [s] ns of its turn that remain */
-	u64 epoch; /* [s] rq->epoch that slice_left belongs to */
-	u64 sum_runtime; /* [s] ns on a CPU */
-	u64 nr_switches; /* [s] */
-	u64 cpus_allowed; /* [pi_lock] bit a CPU */
-	spinlock_t pi_lock; /* held by whoever wakes or moves it */
+	u64 slice_left;            /* [s] ns of its turn that remain */
+	u64 epoch;                 /* [s] rq->epoch that slice_left belongs to */
+	u64 sum_runtime;           /* [s] ns on a CPU */
+	u64 nr_switches;           /* [s] */
+	u64 cpus_allowed;          /* [pi_lock] bit a CPU */
+	spinlock_t pi_lock;        /* held by whoever wakes or moves it */
 
 	u64 fs_base, gs_base; /* [c] user's, arch_prctl(2) */
-	struct fpu *fpu; /* [c] NULL for kernel threads */
-	struct mm *mm; /* [c, T to change] NULL for kernel threads */
+	struct fpu *fpu;      /* [c] NULL for kernel threads */
+	struct mm *mm;        /* [c, T to change] NULL for kernel threads */
 	struct mm *
 		active_mm; /* [c] the address space loaded while it runs (borrowed if mm is NULL) */
 
-	struct files *files; /* [c] owned by fs/ */
-	struct fs_struct *fs; /* [c] owned by fs/ */
-	struct sighand *sighand; /* [T] handlers */
+	struct files *files;          /* [c] owned by fs/ */
+	struct fs_struct *fs;         /* [c] owned by fs/ */
+	struct sighand *sighand;      /* [T] handlers */
 	struct signal_struct *signal; /* [I] the thread group; NULL for kernel threads */
 
 	refcount_t refs;
-	pid_t pid; /* [I] thread id, gettid(2) */
-	pid_t tgid; /* [I] process id, getpid(2) */
-	struct list_head pid_link; /* [T] hash chain of pids */
+	pid_t pid;                    /* [I] thread id, gettid(2) */
+	pid_t tgid;                   /* [I] process id, getpid(2) */
+	struct list_head pid_link;    /* [T] hash chain of pids */
 	struct list_head thread_link; /* [T] signal->threads */
-	struct list_head all_link; /* [T] all tasks, in order of creation */
-	char comm[TASK_COMM_LEN]; /* name; written by itself */
+	struct list_head all_link;    /* [T] all tasks, in order of creation */
+	char comm[TASK_COMM_LEN];     /* name; written by itself */
 
-	sigset_t blocked; /* [h] written by itself */
-	sigset_t saved_sigmask; /* [c] */
-	sigset_t real_blocked;  /* [h] blocked but for the time of a sigtimedwait(2), else 0 */
-	sigset_t pending_mask; /* [h] signals in pending */
+	sigset_t blocked;         /* [h] written by itself */
+	sigset_t saved_sigmask;   /* [c] */
+	sigset_t real_blocked;    /* [h] blocked but for the time of a sigtimedwait(2), else 0 */
+	sigset_t pending_mask;    /* [h] signals in pending */
 	struct list_head pending; /* [h] struct sigqueue for this thread alone */
-	u64 sas_sp, sas_size; /* [c] alternate stack */
+	u64 sas_sp, sas_size;     /* [c] alternate stack */
 	int sas_flags;
-	bool exiting;           /* [h] takes no more signals */
-	bool stop_pending;      /* [h] a job-control stop that it has not followed yet */
+	bool exiting;      /* [h] takes no more signals */
+	bool stop_pending; /* [h] a job-control stop that it has not followed yet */
 
-	int exit_code; /* [T] wait4(2) status */
-	int exit_signal; /* [I] what the parent gets, usually SIGCHLD */
-	u64 set_child_tid;   /* [c] user address, for WORK_CHILD_SETTID */
-	u64 clear_child_tid; /* [c] user address, set_tid_address(2) */
-	u64 robust_list; /* [c] user address */
+	int exit_code;                 /* [T] wait4(2) status */
+	int exit_signal;               /* [I] what the parent gets, usually SIGCHLD */
+	u64 set_child_tid;             /* [c] user address, for WORK_CHILD_SETTID */
+	u64 clear_child_tid;           /* [c] user address, set_tid_address(2) */
+	u64 robust_list;               /* [c] user address */
 	struct completion *vfork_done; /* [c] told at exec or exit */
-	u64 start_time; /* [I] ktime_get() */
+	u64 start_time;                /* [I] ktime_get() */
 
 	u64 restart_deadline; /* [c] for restart_syscall(2) */
 	long (*restart_fn)(struct task *t);
@@ -192,9 +192,9 @@ void cpu_idle(void) __noreturn;
 
 /* ---- kernel/sched/task.c: creation and names ---- */
 
-extern spinlock_t tasklist_lock; /* irqsave; guards pids, threads, children, parents */
+extern spinlock_t tasklist_lock;   /* irqsave; guards pids, threads, children, parents */
 extern struct list_head all_tasks; /* [T] by all_link */
-extern struct task *init_task; /* process 1, once it exists */
+extern struct task *init_task;     /* process 1, once it exists */
 
 /*
  * A task with a stack and a pid, in state TASK_NEW, in no list, one reference. It starts in @fn

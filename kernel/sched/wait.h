@@ -30,7 +30,7 @@ typedef int (*wait_queue_func_t)(struct wait_queue_entry *e, unsigned mode, int 
 #define WQ_FLAG_EXCLUSIVE 0x01 /* a wake-up that finds nr_exclusive such entries stops there */
 
 struct wait_queue_head {
-	spinlock_t lock; /* taken with interrupts off, in any context */
+	spinlock_t lock;       /* taken with interrupts off, in any context */
 	struct list_head head; /* [lock] entries; exclusive ones at the tail */
 };
 
@@ -81,8 +81,8 @@ void __wake_up(struct wait_queue_head *wq, unsigned mode, int nr_exclusive, void
 /* The same with wq->lock held by the caller (interrupts off). */
 void __wake_up_locked(struct wait_queue_head *wq, unsigned mode, int nr_exclusive, void *key);
 
-#define wake_up(wq)		  __wake_up(wq, TASK_NORMAL, 1, NULL)
-#define wake_up_all(wq)		  __wake_up(wq, TASK_NORMAL, 0, NULL)
+#define wake_up(wq)               __wake_up(wq, TASK_NORMAL, 1, NULL)
+#define wake_up_all(wq)           __wake_up(wq, TASK_NORMAL, 0, NULL)
 #define wake_up_interruptible(wq) __wake_up(wq, TASK_INTERRUPTIBLE, 1, NULL)
 /* @events is what has become true: EPOLLIN | EPOLLRDNORM, ... */
 #define wake_up_poll(wq, events) \
@@ -126,7 +126,7 @@ void pass_on_wake_up(struct wait_queue_head *wq, struct wait_queue_entry *e);
 		for (;;) { \
 			int _intr = prepare_to_wait((wq), &_e, (state_)); \
 			if (cond) { \
-				if (((wflags) & WQ_FLAG_EXCLUSIVE) && !_intr) \
+				if (((wflags)&WQ_FLAG_EXCLUSIVE) && !_intr) \
 					pass_on_wake_up((wq), &_e); \
 				break; \
 			} \

@@ -14,16 +14,17 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/printk.h"
 
-#define PIT_HZ		  1193182ull
-#define PIT_CH2		  0x42
-#define PIT_CMD		  0x43
-#define PIT_GATE	  0x61 /* bit 0: gate of channel 2, bit 1: speaker */
+#define PIT_HZ            1193182ull
+#define PIT_CH2           0x42
+#define PIT_CMD           0x43
+#define PIT_GATE          0x61           /* bit 0: gate of channel 2, bit 1: speaker */
+#define PIT_OUT           0x20           /* of the same port: channel 2 has reached zero */
 #define CALIBRATION_TICKS (PIT_HZ / 100) /* 10 ms */
 
 u64 tsc_khz;
 
 static u64 tsc_base;
-static u64 tsc_mult; /* ns per TSC tick, times 2^32 */
+static u64 tsc_mult;    /* ns per TSC tick, times 2^32 */
 static u64 real_offset; /* [a] CLOCK_REALTIME minus CLOCK_MONOTONIC, ns */
 
 static u16 pit_read(void)
@@ -64,14 +65,18 @@ void time_init(void)
 	u16 c0, c1;
 
 	outb(PIT_GATE, (inb(PIT_GATE) & ~2) | 1);
-	outb(PIT_CMD, 0xb0); /* channel 2, low then high byte, mode 0: count down once */
-	outb(PIT_CH2, 0xff);
-	outb(PIT_CH2, 0xff);
-	c0 = pit_sample(&t0);
-	do
-		c1 = pit_read();
-	while ((u16)(c0 - c1) < CALIBRATION_TICKS);
-	c1 = pit_sample(&t1);
+	/* The count is 16 bits wide, 55 ms. If the host takes the CPU away for longer, it begins again
+	 * and cannot be believed: nor may we. */
+	do {
+		outb(PIT_CMD, 0xb0); /* channel 2, low then high byte, mode 0: count down once */
+		outb(PIT_CH2, 0xff);
+		outb(PIT_CH2, 0xff);
+		c0 = pit_sample(&t0);
+		do
+			c1 = pit_read();
+		while ((u16)(c0 - c1) < CALIBRATION_TICKS);
+		c1 = pit_sample(&t1);
+	} while (inb(PIT_GATE) & PIT_OUT);
 
 	tsc_khz = (t1 - t0) * PIT_HZ / (u16)(c0 - c1) / 1000;
 	if (!tsc_khz)

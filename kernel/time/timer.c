@@ -25,7 +25,7 @@
 #include "kernel/sched/task.h"
 #include "kernel/time/ktime.h"
 
-#define NEVER	    (~0ull)
+#define NEVER       (~0ull)
 #define TIMER_BATCH 64
 
 struct timer_base {
@@ -33,8 +33,8 @@ struct timer_base {
 	struct rb_root timers; /* [lock] by expires, equal ones in order of arming */
 	struct rb_node *first; /* [lock] leftmost, NULL if empty */
 	struct timer *running; /* [lock] its function is being called */
-	u64 hw_expires; /* [interrupts off] what the APIC is armed for, or NEVER */
-	u64 slice_end; /* [interrupts off] end of the running task's turn, or NEVER */
+	u64 hw_expires;        /* [interrupts off] what the APIC is armed for, or NEVER */
+	u64 slice_end;         /* [interrupts off] end of the running task's turn, or NEVER */
 };
 
 static DEFINE_PER_CPU(struct timer_base, timer_base) = {

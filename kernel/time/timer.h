@@ -9,10 +9,10 @@
 #include "kernel/lib/types.h"
 
 struct timer {
-	struct rb_node node; /* [base lock] */
-	u64 expires; /* [base lock] ktime_get() nanoseconds */
+	struct rb_node node;           /* [base lock] */
+	u64 expires;                   /* [base lock] ktime_get() nanoseconds */
 	void (*func)(struct timer *t); /* softirq context; may arm @t again or free it */
-	int cpu; /* [base lock] where it is armed */
+	int cpu;                       /* [base lock] where it is armed */
 };
 
 void timer_setup(struct timer *t, void (*func)(struct timer *t));

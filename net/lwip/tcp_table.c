@@ -32,9 +32,9 @@ struct tcp_bind {
 	struct tcp_bind *next;
 	u32 ip; /* 0: any */
 	u16 port;
-	u32 users; /* all claims */
-	u32 owners; /* with TCP_BIND_OWNER */
-	u32 strict; /* with TCP_BIND_STRICT */
+	u32 users;     /* all claims */
+	u32 owners;    /* with TCP_BIND_OWNER */
+	u32 strict;    /* with TCP_BIND_STRICT */
 	u32 listeners; /* with TCP_BIND_LISTEN */
 };
 

@@ -28,7 +28,7 @@ void tcp_unregister(struct tcp_pcb *pcb);
  * Local ports. A claim says that a pcb uses {address, port}; it lasts until tcp_bind_release().
  * Flags of a claim:
  */
-#define TCP_BIND_OWNER	0x1 /* by bind(), or by a listener's child: connect() chooses others */
+#define TCP_BIND_OWNER  0x1 /* by bind(), or by a listener's child: connect() chooses others */
 #define TCP_BIND_STRICT 0x2 /* without SO_REUSEADDR */
 #define TCP_BIND_LISTEN 0x4
 bool tcp_bind_conflict(u32 ip, u16 port, bool reuse);

@@ -40,7 +40,7 @@ static LIST_HEAD(timewait);
 
 static struct list_head wheel[2][WHEEL_SLOTS]; /* zero until the first use */
 static u64 wheel_used[2]; /* a bit a slot; may be set for a slot that has become empty */
-static u32 wheel_now; /* the second whose slots have been handed over */
+static u32 wheel_now;     /* the second whose slots have been handed over */
 
 void tcp_timed(struct tcp_pcb *pcb)
 {

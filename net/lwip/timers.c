@@ -34,11 +34,11 @@ enum { CLOCK_TCP, CLOCK_ARP, CLOCK_REASS, CLOCK_DHCP_FINE, CLOCK_DHCP_COARSE, NR
 struct net_clock {
 	void (*run)(void);
 	u32 (*next)(void); /* milliseconds until run() is to be called again, or NEVER */
-	u64 due; /* ktime_get() time, or NO time: 0 */
+	u64 due;           /* ktime_get() time, or NO time: 0 */
 };
 
 static struct timer net_timer;
-static u64 armed; /* what net_timer is armed for, 0 if it is not */
+static u64 armed;    /* what net_timer is armed for, 0 if it is not */
 static u64 arp_seen; /* when the ARP table was last aged */
 
 u32_t sys_now(void)

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define SOON  5000 /* ms: what must come comes long before */
-#define QUIET 30 /* ms: how long to listen when nothing may come */
+#define QUIET 30   /* ms: how long to listen when nothing may come */
 
 static inline int ctl(int ep, int op, int fd, uint32_t events, uint64_t data)
 {

@@ -192,7 +192,7 @@ static void no_edge_is_lost(void)
  * it alone until it re-arms it. Every byte must be read once.
  */
 #define SOURCES 8
-#define BYTES	2000
+#define BYTES   2000
 
 static int source[SOURCES][2];
 static atomic_int busy[SOURCES], clashes, bytes;

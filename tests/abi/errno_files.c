@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#define BAD    ((void *)-4096L) /* no address of a user */
+#define BAD    ((void *)-4096L)  /* no address of a user */
 #define HOLE   ((void *)0x1000L) /* below what can be mapped */
 #define KERNEL ((void *)0xffffffff80000000ul)
 

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-static char self[200]; /* path of this program */
+static char self[200];             /* path of this program */
 static volatile uintptr_t bad = 8; /* no user memory there */
 
 /* Forks; the child's status is the value of fn(). */

@@ -12,9 +12,9 @@
 #include <time.h>
 
 /* futex(2); musl-gcc has no kernel headers. */
-#define FUTEX_WAIT	     0
-#define FUTEX_WAKE	     1
-#define FUTEX_REQUEUE	     3
+#define FUTEX_WAIT           0
+#define FUTEX_WAKE           1
+#define FUTEX_REQUEUE        3
 #define FUTEX_CMP_REQUEUE    4
 #define FUTEX_WAIT_BITSET    9
 #define FUTEX_WAKE_BITSET    10

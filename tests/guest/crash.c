@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -32,14 +33,14 @@
 #define NONCANONICAL 0x8000000000000000ul
 #define USER_END     0x00007ffffffff000ul
 
-#define NOBODY	   65534
+#define NOBODY     65534
 #define STILL_ROOT 99 /* exit status of a child that could not become nobody */
 
-#define FLAG_TF	  0x100ul
-#define FLAG_DF	  0x400ul
+#define FLAG_TF   0x100ul
+#define FLAG_DF   0x400ul
 #define FLAG_IOPL 0x3000ul
-#define FLAG_NT	  0x4000ul
-#define FLAG_AC	  0x40000ul
+#define FLAG_NT   0x4000ul
+#define FLAG_AC   0x40000ul
 
 /* ---- the processor ---- */
 
@@ -380,7 +381,7 @@ static void call_all(uint64_t argument)
 
 static void unknown_numbers(uint64_t unused)
 {
-	static const long numbers[] = {-1,	   512,	       1000,	   65536,
+	static const long numbers[] = {-1,         512,        1000,       65536,
 				       0x40000000, 0x7fffffff, 0x80000000, (long)NONCANONICAL};
 
 	(void)unused;
@@ -436,7 +437,7 @@ static uint64_t random_argument(void)
 {
 	static char memory[8192];
 	static const uint64_t favourites[] = {
-		0,    1,	   2,	       (uint64_t)-1, 0x7fffffff,  0x80000000,
+		0,    1,           2,          (uint64_t)-1, 0x7fffffff,  0x80000000,
 		4096, KERNEL_TEXT, DIRECT_MAP, NONCANONICAL, USER_END - 1};
 
 	switch (noise() % 4) {
@@ -591,6 +592,75 @@ static void mappings(void)
 	}
 }
 
+/* Touches page after page until the kernel has none left. */
+static void memory(void)
+{
+	for (;;) {
+		size_t size = 1 << 20;
+		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+
+		if (p == MAP_FAILED)
+			raise(SIGKILL); /* that is an end, too */
+		for (size_t i = 0; i < size; i += 4096)
+			p[i] = 1;
+	}
+}
+
+/* The same with memory that belongs to no process: pipes, as full as they get. */
+static void full_pipes(void)
+{
+	static char bytes[65536];
+	int p[2], n = 0;
+
+	while (pipe2(p, O_NONBLOCK) == 0) {
+		while (write(p[1], bytes, sizeof(bytes)) > 0)
+			n++;
+		if (errno != EAGAIN)
+			break;
+	}
+	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM) {
+		perror("after the last byte");
+		exit(1);
+	}
+	if (n < 100) {
+		printf("only %d writes\n", n);
+		exit(1);
+	}
+}
+
+/* Each epoll watches each descriptor, until the user has had his share. */
+static void watches(void)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	int fd = eventfd(0, 0), n = 0;
+
+	for (int k = 0; k < 1000; k++) {
+		int ep = epoll_create1(0), copies[200];
+
+		for (int i = 0; i < 200; i++) {
+			copies[i] = dup(fd);
+			if (ep < 0 || copies[i] < 0) {
+				perror("a few descriptors");
+				exit(1);
+			}
+			if (epoll_ctl(ep, EPOLL_CTL_ADD, copies[i], &ev) == 0) {
+				n++;
+				continue;
+			}
+			if (errno == ENOSPC && n >= 10000)
+				exit(0);
+			perror("epoll_ctl");
+			exit(1);
+		}
+		/* The watches stay, as the file is still open: only their numbers are free again. */
+		for (int i = 0; i < 200; i++)
+			close(copies[i]);
+	}
+	printf("%d watches and no end\n", n);
+	exit(1);
+}
+
 static const struct way {
 	const char *name;
 	void (*go)(void);
@@ -629,6 +699,9 @@ static const struct way {
 	{"sockets", sockets},
 	{"processes", processes},
 	{"mappings", mappings},
+	{"memory", memory},
+	{"full-pipes", full_pipes},
+	{"watches", watches},
 };
 
 int main(int argc, char **argv)

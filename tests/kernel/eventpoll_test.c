@@ -18,7 +18,7 @@ struct fake {
 	struct file *file;
 	struct wait_queue_head wq;
 	__poll_t events; /* what poll() answers */
-	atomic_t polls; /* how often it was asked */
+	atomic_t polls;  /* how often it was asked */
 };
 
 static __poll_t fake_poll(struct file *file, struct poll_table *pt)

@@ -360,12 +360,12 @@ static void drop_strangers(u16 first, u16 last)
 KTEST(net_tcp_options)
 {
 	static const u8 options[][12] = {
-		{1, 1, 1, 2}, /* a kind without a length */
-		{2, 4, 5}, /* a length past the end: 4 of 3 bytes */
-		{3, 3, 1, 8}, /* a scale, and a timestamp cut off */
-		{8, 10, 0, 0}, /* a timestamp of 10 bytes in 4 */
-		{5, 255, 0, 0}, /* a SACK of 255 */
-		{9, 0, 0, 0}, /* length 0: would never end */
+		{1, 1, 1, 2},                            /* a kind without a length */
+		{2, 4, 5},                               /* a length past the end: 4 of 3 bytes */
+		{3, 3, 1, 8},                            /* a scale, and a timestamp cut off */
+		{8, 10, 0, 0},                           /* a timestamp of 10 bytes in 4 */
+		{5, 255, 0, 0},                          /* a SACK of 255 */
+		{9, 0, 0, 0},                            /* length 0: would never end */
 		{2, 4, 0, 0, 3, 3, 255, 1, 4, 2, 1, 34}, /* MSS 0, scale 255 */
 	};
 	int answered = 0;
@@ -487,7 +487,7 @@ KTEST(net_bind_rules)
 /* ---- a connection over lo ---- */
 
 static DECLARE_WAIT_QUEUE_HEAD(lo_wq);
-static struct tcp_pcb *server; /* [net_lock] */
+static struct tcp_pcb *server;     /* [net_lock] */
 static u32 lo_received, lo_errors; /* [net_lock], read without */
 static bool lo_connected;
 

@@ -144,7 +144,7 @@ KTEST(wait_event_deadline)
 }
 
 #define CONTENDERS 8
-#define ROUNDS	   2000
+#define ROUNDS     2000
 
 struct contest {
 	struct mutex lock;

@@ -120,7 +120,7 @@ KTEST(wait_deadline)
  */
 #define CONSUMERS 4
 #define PRODUCERS 2
-#define TOKENS	  4000 /* of each producer */
+#define TOKENS    4000 /* of each producer */
 
 static struct {
 	struct wait_queue_head wq;

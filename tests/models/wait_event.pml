@@ -229,22 +229,23 @@ proctype sleeper(byte me)
 #ifdef TEST_FIRST
 			seen = (units > 0);
 #endif
-			LOCK(wq_lock);	/* prepare_to_wait() */
+			/* prepare_to_wait() */
+#ifdef EXCLUSIVE
+			atomic { !wq_lock -> queued[me] = true; state[me] = ASLEEP };
+#else
+			LOCK(wq_lock);
 #ifndef QUEUE_LATE
 			queued[me] = true;
 #endif
-#ifdef EXCLUSIVE
-			state[me] = ASLEEP;
-#else
 			state_buffered[me] = true;
 #ifndef NO_SLEEPER_BARRIER
 			!state_buffered[me];
-#endif
 #endif
 #ifdef QUEUE_LATE
 			queue_buffered[me] = true;
 #else
 			UNLOCK(wq_lock);
+#endif
 #endif
 #ifndef TEST_FIRST
 			seen = (units > 0);

@@ -23,10 +23,31 @@ def test_boots_to_an_answered_echo(boot):
             echo_once(m, port)
 
 
-def test_every_processor_starts():
-    with vm.Machine(cpus=2, net=None, append="init.run=", name="test_boot-smp") as m:
-        first = m.read_file("/proc/interrupts").splitlines()[0]
-        assert first.split() == ["CPU0", "CPU1"]
+def processors(machine):
+    """What the kernel says it has, in three places that must agree."""
+    names = machine.read_file("/proc/interrupts").splitlines()[0].split()
+    stat = re.findall(r"^cpu(\d+) ", machine.read_file("/proc/stat"), re.MULTILINE)
+    info = re.findall(r"^processor\t: (\d+)$", machine.read_file("/proc/cpuinfo"), re.MULTILINE)
+    assert names == [f"CPU{n}" for n in stat] and stat == info
+    return len(names)
+
+
+@pytest.mark.parametrize("cpus, append, expected", [
+    (2, "", 2),
+    (4, "", 4),
+    (4, "maxcpus=3", 3),
+    (4, "maxcpus=1", 1),
+    (20, "", 16),  # MAX_CPUS: the others are left alone
+])
+def test_processors_start(cpus, append, expected):
+    with vm.Machine(cpus=cpus, net=None, append=f"init.run= {append}", name="test_boot-smp") as m:
+        assert processors(m) == expected
+
+
+def test_processors_start_under_uefi():
+    """Where low memory is the firmware's to hand out, and its page tables are not ours."""
+    with vm.Machine(cpus=2, boot="uefi", net="user", name="test_boot-smp-uefi") as m:
+        assert processors(m) == 2
 
 
 def test_command_line_reaches_init():

@@ -4,11 +4,14 @@ The program is tests/guest/crash.c. tests/abi/ checks errors one by one against 
 kernel's survival counts, and that the echo servers go on answering.
 """
 
+import threading
+
 import pytest
 
 from streams import ask
+from test_leaks import assert_back, memory
 
-SIGILL, SIGTRAP, SIGFPE, SIGSEGV = -4, -5, -8, -11
+SIGILL, SIGTRAP, SIGFPE, SIGKILL, SIGSEGV = -4, -5, -8, -9, -11
 
 ENDS = {
     "jump-kernel": SIGSEGV,
@@ -45,7 +48,12 @@ ENDS = {
     "sockets": 0,
     "processes": 0,
     "mappings": 0,
+    "memory": SIGKILL,
+    "full-pipes": 0,
+    "watches": 0,
 }
+EXHAUSTING = ["descriptors", "epolls", "pipes", "sockets", "processes", "mappings", "memory", "full-pipes",
+              "watches"]
 
 
 def test_every_way_is_tried(machine):
@@ -61,3 +69,32 @@ def test_survives(machine, way):
         ask(neighbour, b"after")
     with machine.connect(8) as new:
         ask(new, b"a new process, please")
+
+
+@pytest.mark.parametrize("way", EXHAUSTING)
+def test_neighbour_is_served_meanwhile(machine, way):
+    """And what was taken is there again afterwards."""
+    over, failed, answers = threading.Event(), [], 0
+
+    def keep_asking(neighbour):
+        nonlocal answers
+        try:
+            while not over.is_set():
+                ask(neighbour, b"number %d" % answers)
+                answers += 1
+        except Exception as e:
+            failed.append(repr(e))
+
+    machine.run(f"/tests/crash {way}", 120)  # caches keep some of what they had once
+    before = memory(machine)
+    with machine.connect(7) as neighbour:
+        asking = threading.Thread(target=keep_asking, args=(neighbour,))
+        asking.start()
+        try:
+            status, text = machine.run(f"/tests/crash {way}", 120)
+        finally:
+            over.set()
+            asking.join()
+        assert status == ENDS[way], text
+    assert answers and not failed, (answers, failed)
+    assert_back(machine, before)

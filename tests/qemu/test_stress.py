@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import re
+import signal
 import socket
 import threading
 import time
@@ -181,6 +182,26 @@ def test_server_killed_again_and_again(networked, seed):
 
 
 # ---- booting ----
+
+
+def test_clock_after_a_boot_on_a_busy_host():
+    """The processor is taken away again and again while the guest measures how fast its clocks are."""
+    m = vm.Machine(append="init.run=", net=None, cpus=1, name="test_stress-clock")
+    with m.start(ready=None):
+        deadline = time.monotonic() + vm.limit(60)
+        while "[init] ready" not in m.console:
+            assert time.monotonic() < deadline and m.alive, m.tail()
+            m.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.08)
+            m.process.send_signal(signal.SIGCONT)
+            time.sleep(0.004)
+        m.expect(vm.READY)
+        m.prompt()
+        guest, host = float(m.read_file("/proc/uptime").split()[0]), time.monotonic()
+        time.sleep(2)
+        guest = float(m.read_file("/proc/uptime").split()[0]) - guest
+        host = time.monotonic() - host
+        assert 0.9 < guest / host < 1.1, f"{guest:.2f} s of the guest took {host:.2f} s"
 
 BOOTS = 50 if LONG else 10
 

@@ -25,14 +25,14 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#define SOURCES	   12
-#define EPOLLS	   3
-#define OUTER	   EPOLLS
+#define SOURCES    12
+#define EPOLLS     3
+#define OUTER      EPOLLS
 #define CONSUMERS  6
 #define MAX_TOKENS (1u << 20)
-#define OPS	   12 /* of an actor in a round */
+#define OPS        12 /* of an actor in a round */
 
-#define MAGIC	   0x70636b0000000000ull
+#define MAGIC      0x70636b0000000000ull
 #define MAGIC_MASK 0xffffff0000000000ull
 #define DATA_STOP  0xffffu
 #define DATA_NOISE 0x10000u /* of a descriptor that is not the source's own */
@@ -50,16 +50,16 @@ static struct source {
 	int fd; /* [lock] to read from */
 	int wfd;
 	enum mode mode; /* [lock] */
-	int ep; /* [lock] which; exclusive ones are in the next, too */
+	int ep;         /* [lock] which; exclusive ones are in the next, too */
 } sources[SOURCES];
 
 /* What children share. */
 static struct shared {
 	unsigned tokens_sent, tokens_seen; /* of all rounds */
 	uint64_t counts_sent, counts_seen; /* in eventfds */
-	int rearm[SOURCES]; /* a child took the event of a ONESHOT item */
+	int rearm[SOURCES];                /* a child took the event of a ONESHOT item */
 	unsigned char seen[MAX_TOKENS];
-} *sh;
+} * sh;
 
 static int ep[EPOLLS + 1], stop_fd;
 static pthread_barrier_t barrier;
@@ -108,7 +108,8 @@ static void saw(uint64_t value)
 			fail("a read gave %llx", (unsigned long long)value);
 		__atomic_add_fetch(&sh->counts_seen, value, __ATOMIC_ACQ_REL);
 	} else {
-		if (number >= MAX_TOKENS || __atomic_exchange_n(&sh->seen[number], 1, __ATOMIC_ACQ_REL))
+		if (number >= MAX_TOKENS ||
+		    __atomic_exchange_n(&sh->seen[number], 1, __ATOMIC_ACQ_REL))
 			fail("token %u was seen before", number);
 		__atomic_add_fetch(&sh->tokens_seen, 1, __ATOMIC_ACQ_REL);
 	}
@@ -132,8 +133,7 @@ static void drain(int fd, bool all)
 
 static void arm(struct source *s)
 {
-	struct epoll_event ev = {.events = EPOLLIN | mode_bits[s->mode],
-				 .data.u64 = s - sources};
+	struct epoll_event ev = {.events = EPOLLIN | mode_bits[s->mode], .data.u64 = s - sources};
 
 	check(!epoll_ctl(ep[s->ep], EPOLL_CTL_MOD, s->fd, &ev));
 }
@@ -218,8 +218,7 @@ static void unwatch(struct source *s)
 
 static void watch(struct source *s)
 {
-	struct epoll_event ev = {.events = EPOLLIN | mode_bits[s->mode],
-				 .data.u64 = s - sources};
+	struct epoll_event ev = {.events = EPOLLIN | mode_bits[s->mode], .data.u64 = s - sources};
 
 	check(!epoll_ctl(ep[s->ep], EPOLL_CTL_ADD, s->fd, &ev));
 	if (s->mode >= EXCLUSIVE)

@@ -13,8 +13,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define FILES	 8
-#define MAX_SIZE 40000
+#define FILES     8
+#define MAX_SIZE  40000
 #define CONTESTED 4
 
 struct note {

@@ -19,7 +19,7 @@ enum ending { EXIT, EXEC, SUICIDE, KILLED, STOPPED, TREE, ENDINGS };
 
 static struct shared {
 	unsigned long began, ended;
-} *sh;
+} * sh;
 
 static char *self;
 

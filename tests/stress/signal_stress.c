@@ -13,8 +13,8 @@
 #include <sys/time.h>
 
 #define MAX_ACTORS 8
-#define BURST	   20
-#define QUEUED	   (SIGRTMIN + 1)
+#define BURST      20
+#define QUEUED     (SIGRTMIN + 1)
 
 static struct shared {
 	pid_t pids[MAX_ACTORS];
@@ -22,7 +22,7 @@ static struct shared {
 	unsigned long handled[MAX_ACTORS][MAX_ACTORS];
 	unsigned long plain_sent[MAX_ACTORS], plain_seen[MAX_ACTORS];
 	unsigned ready, finished;
-} *sh;
+} * sh;
 
 static unsigned me;
 static int pipe_fds[2];
@@ -88,29 +88,36 @@ static void send_burst(struct rng *r, unsigned actors)
 	pthread_mutex_unlock(&sending);
 }
 
+struct sums {
+	uint64_t integer[8];
+	double real[4];
+};
+
+__attribute__((noinline)) static struct sums add_up(uint64_t seed, unsigned n)
+{
+	struct sums s;
+
+	for (int k = 0; k < 8; k++)
+		s.integer[k] = seed + (uint64_t)k;
+	for (int k = 0; k < 4; k++)
+		s.real[k] = 1.0 + k;
+	for (unsigned i = 0; i < n; i++) {
+		for (int k = 0; k < 8; k++)
+			s.integer[k] = s.integer[k] * 6364136223846793005ull + i;
+		for (int k = 0; k < 4; k++)
+			s.real[k] = s.real[k] * 1.000001 + 1e-9 * (double)i;
+	}
+	return s;
+}
+
 /* Sums that a trampled register would change. */
 static void compute(struct rng *r)
 {
 	unsigned n = 2000 + below(r, 2000);
-	uint64_t seed = rnd(r), a[8], b[8];
-	double f[4], g[4];
+	uint64_t seed = rnd(r);
+	struct sums first = add_up(seed, n), second = add_up(seed, n);
 
-	for (int run = 0; run < 2; run++) {
-		uint64_t *x = run ? b : a;
-		double *y = run ? g : f;
-
-		for (int k = 0; k < 8; k++)
-			x[k] = seed + (uint64_t)k;
-		for (int k = 0; k < 4; k++)
-			y[k] = 1.0 + k;
-		for (unsigned i = 0; i < n; i++) {
-			for (int k = 0; k < 8; k++)
-				x[k] = x[k] * 6364136223846793005ull + i;
-			for (int k = 0; k < 4; k++)
-				y[k] = y[k] * 1.000001 + 1e-9 * (double)i;
-		}
-	}
-	if (memcmp(a, b, sizeof(a)) || memcmp(f, g, sizeof(f)))
+	if (memcmp(&first, &second, sizeof(first)))
 		fail("a sum came out differently the second time");
 }
 

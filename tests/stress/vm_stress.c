@@ -15,9 +15,9 @@
 
 #include <setjmp.h>
 
-#define PAGE	  4096
-#define PAGES	  96
-#define WORDS	  (PAGE / sizeof(uint64_t))
+#define PAGE       4096
+#define PAGES      96
+#define WORDS      (PAGE / sizeof(uint64_t))
 #define MAX_ACTORS 32
 
 enum { NOTHING = 0, ZERO = 1 }; /* what a page may be besides: the seed of its contents */
@@ -48,10 +48,10 @@ static bool faults(volatile uint64_t *p, bool write)
 
 	expecting = 1;
 	if (!sigsetjmp(landing, 1)) {
+		uint64_t value = *p;
+
 		if (write)
-			*p = *p;
-		else
-			(void)*p;
+			*p = value;
 		faulted = false;
 	}
 	expecting = 0;
@@ -105,8 +105,8 @@ static void unmap(struct arena *a, unsigned page, unsigned n)
 {
 	if (below(&a->r, 2))
 		check(mmap(a->base + page * WORDS, n * PAGE, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
-		      MAP_FAILED);
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+			   0) != MAP_FAILED);
 	else
 		check(!mprotect(a->base + page * WORDS, n * PAGE, PROT_NONE) &&
 		      !madvise(a->base + page * WORDS, n * PAGE, MADV_DONTNEED));

@@ -9,9 +9,9 @@
 
 static char kind(mode_t mode)
 {
-	return S_ISDIR(mode)	? 'd'
-	       : S_ISLNK(mode)	? 'l'
-	       : S_ISCHR(mode)	? 'c'
+	return S_ISDIR(mode)    ? 'd'
+	       : S_ISLNK(mode)  ? 'l'
+	       : S_ISCHR(mode)  ? 'c'
 	       : S_ISFIFO(mode) ? 'p'
 	       : S_ISSOCK(mode) ? 's'
 				: '-';

@@ -10,12 +10,12 @@
 
 #define LWIP_NO_INTTYPES_H 1
 #define LWIP_NO_LIMITS_H   1
-#define LWIP_NO_CTYPE_H	   1
+#define LWIP_NO_CTYPE_H    1
 #define LWIP_NO_UNISTD_H   1
 
 /* The kernel's ssize_t is a long; this keeps lwIP from declaring another. */
 #define SSIZE_MAX 0x7fffffffffffffffL
-#define INT_MAX	  0x7fffffff
+#define INT_MAX   0x7fffffff
 
 #define X8_F  "02x"
 #define U16_F "u"
