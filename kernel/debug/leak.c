@@ -31,7 +31,7 @@
 #define PAGES_SLACK 64 /* page tables of kernel memory stay */
 
 struct state {
-	u64 pages; /* free */
+	u64 pages; /* free, or in slabs */
 	unsigned count;
 	const char *name[MAX_CACHES];
 	size_t inuse[MAX_CACHES];
@@ -62,7 +62,8 @@ static void nap(u64 ns)
 static void measure(struct state *s)
 {
 	reclaim_caches();
-	s->pages = nr_free_pages() + kasan_shadow_pages();
+	/* A slab stays as long as one object in it does, and objects are counted one by one. */
+	s->pages = nr_free_pages() + (u64)vm_stat_read(VM_STAT_SLAB) + kasan_shadow_pages();
 	for (s->count = 0; s->count < MAX_CACHES; s->count++)
 		if (!slab_inuse_of(s->count, &s->name[s->count], &s->inuse[s->count]))
 			break;

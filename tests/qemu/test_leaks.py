@@ -10,7 +10,8 @@ from streams import ask
 
 # Caches keep a few free objects for each processor, and pages keep a table now and then.
 SLACK_OBJECTS = 64
-SLACK_KB = 1024
+# The address sanitizer keeps freed objects in quarantine, and shadow.
+SLACK_KB = 1024 + (5 * 1024 if vm.SAN else 0)
 
 
 def memory(machine):
