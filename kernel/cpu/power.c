@@ -7,6 +7,7 @@
 
 #include "kernel/cpu/acpi.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/debug/leak.h"
 #include "kernel/lib/printk.h"
@@ -92,6 +93,8 @@ SYSCALL_DEFINE4(reboot, u32, magic1, u32, magic2, u32, cmd, void __user *, arg)
 		machine_restart();
 	case REBOOT_CMD_HALT:
 		printk("System halted\n");
+		local_irq_disable();
+		smp_stop_others();
 		machine_halt();
 	case REBOOT_CMD_CAD_ON: /* Ctrl-Alt-Del: a serial console has none */
 	case REBOOT_CMD_CAD_OFF:

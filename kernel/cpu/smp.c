@@ -84,10 +84,13 @@ static void __noreturn secondary_main(void)
 
 /* ---- the trampoline ---- */
 
-static __init bool all_ram(const struct boot_info *bi, u64 start, u64 end)
+/* RAM, and not where UEFI's GRUB may have put the initramfs, which is unpacked later. */
+static __init bool usable(const struct boot_info *bi, u64 start, u64 end)
 {
 	bool inside = false;
 
+	if (bi->initrd < end && start < bi->initrd + bi->initrd_size)
+		return false;
 	for (int i = 0; i < bi->nr_mem; i++) {
 		const struct mem_region *m = &bi->mem[i];
 
@@ -99,13 +102,13 @@ static __init bool all_ram(const struct boot_info *bi, u64 start, u64 end)
 	return inside;
 }
 
-/* Physical address of NR_LOW_PAGES pages of RAM, or 0. */
+/* Physical address of NR_LOW_PAGES free pages, or 0. */
 static __init u64 find_low_pages(const struct boot_info *bi)
 {
 	u64 size = NR_LOW_PAGES * PAGE_SIZE;
 
 	for (u64 pa = LOW_FIRST; pa + size <= LOW_END; pa += PAGE_SIZE)
-		if (all_ram(bi, pa, pa + size))
+		if (usable(bi, pa, pa + size))
 			return pa;
 	return 0;
 }

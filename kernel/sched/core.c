@@ -22,18 +22,10 @@
  * A task may be woken while it is still on its way out of another CPU (on_cpu): its registers are
  * not yet saved, so the waker waits those few instructions before it queues the task elsewhere.
  *
- * SEVERAL CPUS. A task stays where it is until there is a reason to move it:
- *
- *	woken      to an idle CPU: its last one, the waker's, any; with none idle, its last one
- *	new        likewise, and with none idle to the one with the fewest tasks
- *	pulled     by a CPU that has nothing left to do, from the one with the most
- *	pushed     by a CPU at the end of a turn, to one that has at least two fewer
- *	forbidden  by sched_setaffinity(2): off its queue at once, or off its CPU the next time it
- *	           passes schedule()
- *
  * An idle CPU is in hlt until somebody sets its need_resched and sends VECTOR_RESCHEDULE. Both are
  * done by resched_curr(), and need_resched is cleared only by schedule(); both under rq->lock, so
- * there is no moment at which a task is queued and nobody will look.
+ * there is no moment at which a task is queued and nobody will look. Which CPU a task runs on is
+ * balance.c's subject.
  *
  * LOCKING: t->pi_lock serialises those who wake a task or move it; while it is held t->cpu stays as
  * it is. rq->lock guards the run queue and on_rq, run_link and turn of its tasks, and a state that
@@ -48,35 +40,19 @@
 #include "kernel/lib/printk.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/vmalloc.h"
+#include "kernel/sched/rq.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
-#include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
 #include "kernel/time/timer.h"
 
-#define SLICE_NS         (6 * NSEC_PER_MSEC)
-#define FORBIDDEN_NAP_NS (50 * NSEC_PER_USEC) /* for a look whether another task has moved */
+#define SLICE_NS (6 * NSEC_PER_MSEC)
 
-struct rq {
-	spinlock_t lock;
-	struct task *curr;         /* [lock] running */
-	struct task *idle;         /* [I] what runs when nothing else can */
-	struct list_head *active;  /* [lock] task->run_link; curr is in neither list */
-	struct list_head *expired; /* [lock] */
-	struct list_head lists[2];
-	u64 epoch;       /* [lock] starts at 1: 0 is "never had a turn here" */
-	int nr_queued;   /* [lock] in both lists */
-	u64 since;       /* [lock] when curr's time was last accounted, ns */
-	u64 nr_switches; /* [lock] */
-	u64 idle_ns;     /* [lock] */
-};
-
-static DEFINE_PER_CPU(struct rq, runqueue);
+DEFINE_PER_CPU(struct rq, runqueue);
 
 struct task *__switch_to(struct task *prev, struct task *next);
 
-/* Makes @cpu pass through schedule() soon. rq->lock held. */
-static void resched_curr(struct rq *rq, int cpu)
+void resched_curr(struct rq *rq, int cpu)
 {
 	if (per_cpu(need_resched, cpu))
 		return;
@@ -128,8 +104,7 @@ static void enqueue_task(struct rq *rq, struct task *t)
 	rq->nr_queued++;
 }
 
-/* Takes a task that does not run off the queue. rq->lock held. */
-static void dequeue_task(struct rq *rq, struct task *t)
+void dequeue_task(struct rq *rq, struct task *t)
 {
 	list_del_init(&t->run_link);
 	t->on_rq = false;
@@ -202,8 +177,6 @@ static void switch_context(struct task *prev, struct task *next)
 	set_kernel_stack(next->kstack_top);
 	this_cpu_write(current_task, next);
 }
-
-static void activate_task(struct task *t);
 
 /* Finds a CPU for a task that may not stay here. It is on no run queue, and nobody can wake it. */
 static noinline void move_away(struct task *t)
@@ -335,58 +308,9 @@ void yield_cpu(void)
 	schedule();
 }
 
-/* ---- which CPU ---- */
+/* ---- waking ---- */
 
-/* Tasks that want @cpu, without a lock. */
-static int load_of(int cpu)
-{
-	struct rq *rq = per_cpu_ptr(runqueue, cpu);
-
-	return READ_ONCE(rq->nr_queued) + (READ_ONCE(rq->curr) != rq->idle);
-}
-
-bool cpu_is_idle(int cpu)
-{
-	return !load_of(cpu);
-}
-
-/* The one with the fewest tasks of the CPUs in @mask, of which one at least is up. */
-static int least_loaded(u64 mask)
-{
-	int best = -1, fewest = 0;
-
-	for_each_cpu(cpu)
-	{
-		int load = load_of(cpu);
-
-		if ((mask & BIT(cpu)) && (best < 0 || load < fewest)) {
-			best = cpu;
-			fewest = load;
-		}
-	}
-	return best;
-}
-
-/* An idle CPU that @t may use: its last one, the waker's, any. Else its last one, unless it is new. */
-static int select_cpu(struct task *t)
-{
-	int here = smp_processor_id(), other;
-	bool may_stay = t->cpus_allowed & BIT(t->cpu);
-
-	if (nr_cpus == 1)
-		return 0;
-	if (may_stay && cpu_is_idle(t->cpu))
-		return t->cpu;
-	if ((t->cpus_allowed & BIT(here)) && cpu_is_idle(here))
-		return here;
-	other = least_loaded(t->cpus_allowed);
-	if (may_stay && t->state != TASK_NEW && !cpu_is_idle(other))
-		return t->cpu;
-	return other;
-}
-
-/* Queues a task that is on no run queue, and no CPU still uses its stack. pi_lock held. */
-static void queue_on(struct task *t, int cpu)
+void queue_on(struct task *t, int cpu)
 {
 	struct rq *rq = per_cpu_ptr(runqueue, cpu);
 
@@ -400,132 +324,6 @@ static void queue_on(struct task *t, int cpu)
 	check_preempt(rq, t, cpu);
 	spin_unlock(&rq->lock);
 }
-
-static void activate_task(struct task *t)
-{
-	queue_on(t, select_cpu(t));
-}
-
-#define DETACH_TRIES 32
-
-/*
- * Takes a task that may run on one of the CPUs in @mask off the queue, one whose turn is far away;
- * NULL if there is none among the last few. Its pi_lock is then held. rq->lock held.
- */
-static struct task *detach_task(struct rq *rq, u64 mask)
-{
-	struct list_head *lists[] = {rq->expired, rq->active};
-	int tries = DETACH_TRIES;
-	struct task *t;
-
-	for (int i = 0; i < 2; i++) {
-		for (struct list_head *l = lists[i]->prev; l != lists[i]; l = l->prev) {
-			t = list_entry(l, struct task, run_link);
-			if (!tries--)
-				return NULL;
-			/* Against the order of locks, so no more than a try. */
-			if (!spin_trylock(&t->pi_lock))
-				continue;
-			if (t->cpus_allowed & mask) {
-				dequeue_task(rq, t);
-				return t;
-			}
-			spin_unlock(&t->pi_lock);
-		}
-	}
-	return NULL;
-}
-
-/* This CPU has nothing to do: fetches a task from where the most wait. Interrupts off. O(CPUs). */
-static void pull_task(void)
-{
-	int here = smp_processor_id(), busiest = -1, most = 1;
-	struct task *t;
-	struct rq *rq;
-
-	for_each_cpu(cpu)
-	{
-		int load = load_of(cpu);
-
-		if (load > most && cpu != here) {
-			busiest = cpu;
-			most = load;
-		}
-	}
-	if (busiest < 0)
-		return;
-	rq = per_cpu_ptr(runqueue, busiest);
-	spin_lock(&rq->lock);
-	t = detach_task(rq, BIT(here));
-	spin_unlock(&rq->lock);
-	if (!t)
-		return;
-	queue_on(t, here);
-	spin_unlock(&t->pi_lock);
-}
-
-/* Gives a waiting task to a CPU that has at least two fewer. Interrupts off. O(CPUs). */
-static void push_task(struct rq *rq)
-{
-	int mine = load_of(smp_processor_id());
-	struct task *t;
-	u64 mask = 0;
-
-	for_each_cpu(cpu)
-	{
-		if (load_of(cpu) + 2 <= mine)
-			mask |= BIT(cpu);
-	}
-	if (!mask)
-		return;
-	spin_lock(&rq->lock);
-	t = detach_task(rq, mask);
-	spin_unlock(&rq->lock);
-	if (!t)
-		return;
-	queue_on(t, least_loaded(t->cpus_allowed & mask));
-	spin_unlock(&t->pi_lock);
-}
-
-/* May not stay where it is: moved if it waits, told to move if it runs. pi_lock held. */
-static void evict_task(struct task *t)
-{
-	struct rq *rq = per_cpu_ptr(runqueue, t->cpu);
-	bool waiting = false;
-
-	spin_lock(&rq->lock);
-	if (rq->curr == t) {
-		resched_curr(rq, t->cpu);
-	} else if (t->on_rq) {
-		waiting = true;
-		dequeue_task(rq, t);
-	}
-	spin_unlock(&rq->lock);
-	if (waiting)
-		activate_task(t);
-}
-
-static bool runs_where_forbidden(struct task *t)
-{
-	return READ_ONCE(t->on_cpu) && !(READ_ONCE(t->cpus_allowed) & BIT(READ_ONCE(t->cpu)));
-}
-
-void set_cpus_allowed(struct task *t, u64 mask)
-{
-	DECLARE_WAIT_QUEUE_HEAD(nobody);
-	u64 flags;
-
-	spin_lock_irqsave(&t->pi_lock, flags);
-	t->cpus_allowed = mask;
-	if (!(mask & BIT(t->cpu)))
-		evict_task(t);
-	spin_unlock_irqrestore(&t->pi_lock, flags);
-	cond_resched(); /* current moves now */
-	while (runs_where_forbidden(t) && !signal_pending(current))
-		wait_event_interruptible_deadline(&nobody, false, ktime_get() + FORBIDDEN_NAP_NS);
-}
-
-/* ---- waking ---- */
 
 /*
  * About 60 instructions for a task asleep on this CPU. The barrier comes from the atomic in
@@ -596,7 +394,7 @@ void sched_slice_over(void)
 		resched_curr(rq, smp_processor_id());
 	spin_unlock(&rq->lock);
 	if (nr_cpus > 1)
-		push_task(rq);
+		push_task();
 }
 
 void sched_ipi(void)
@@ -692,6 +490,6 @@ int sched_nr_running(void)
 {
 	int n = 0;
 
-	for_each_cpu(cpu) n += load_of(cpu);
+	for_each_cpu(cpu) n += cpu_load(cpu);
 	return n;
 }

@@ -393,6 +393,26 @@ KTEST(smp_crowd_disperses)
 	stop_hogs();
 }
 
+/* One more hog than CPUs: those who share one CPU are not always the same, so all move in the end. */
+KTEST(smp_odd_hog_rotates)
+{
+	u64 give_up = ktime_get() + PATIENCE, been[MAX_CPUS + 1] = {0};
+	struct task *t[MAX_CPUS + 1];
+	int stayed = nr_cpus + 1;
+
+	EXPECT(start_hogs(nr_cpus + 1, false, t));
+	while (nr_cpus > 1 && stayed && ktime_get() < give_up) {
+		nap(5 * NSEC_PER_MSEC);
+		stayed = 0;
+		for (int i = 0; i <= nr_cpus; i++) {
+			been[i] |= READ_ONCE(hogs.ran_on[i]);
+			stayed += !(been[i] & (been[i] - 1));
+		}
+	}
+	stop_hogs();
+	EXPECT(nr_cpus == 1 || !stayed);
+}
+
 /* A task goes where it is allowed at once, whether it runs, waits or moves itself. */
 KTEST(smp_affinity_moves)
 {
