@@ -14,6 +14,7 @@
 #include "kernel/lib/init.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/signal.h"
@@ -35,7 +36,7 @@ struct ep_user {
 
 static DEFINE_SPINLOCK(ep_users_lock);
 static LIST_HEAD(ep_users);
-static unsigned long max_user_watches; /* items a user; changed through /proc/sys */
+static s64 max_user_watches; /* items a user; changed through /proc/sys */
 
 /* ---- accounts ---- */
 
@@ -66,7 +67,7 @@ bool ep_charge(struct eventpoll *ep)
 {
 	long now = atomic_add_return(&ep->user->watches, 1);
 
-	if ((unsigned long)now <= READ_ONCE(max_user_watches))
+	if (now <= READ_ONCE(max_user_watches))
 		return true;
 	ep_uncharge(ep);
 	return false;
@@ -278,24 +279,7 @@ const struct file_operations eventpoll_fops = {
 	.show_fdinfo = ep_show_fdinfo,
 };
 
-static void ep_show_max(struct seq *s)
-{
-	seq_printf(s, "%lu\n", READ_ONCE(max_user_watches));
-}
-
-static int ep_store_max(const char *text, size_t len)
-{
-	unsigned long max;
-	int err = kstrtoul(text, 10, &max);
-
-	if (err)
-		return err;
-	if (max > INT64_MAX)
-		return -EINVAL;
-	WRITE_ONCE(max_user_watches, max);
-	return 0;
-}
-PROC_ENTRY_RW(max_user_watches, "sys/fs/epoll/max_user_watches", ep_show_max, ep_store_max);
+SYSCTL(max_user_watches, "sys/fs/epoll/max_user_watches", max_user_watches, 0, INT64_MAX);
 
 static const struct super_operations
 	eventpollfs_ops; /* nothing to do: it has one inode, for ever */

@@ -21,6 +21,7 @@
 #include "fs/internal.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/slab.h"
 
 static struct kmem_cache *file_cache;
@@ -113,24 +114,7 @@ static int __init file_init(void)
 }
 core_initcall(file_init);
 
-static void show_file_max(struct seq *s)
-{
-	seq_printf(s, "%ld\n", (long)READ_ONCE(file_max));
-}
-
-static int store_file_max(const char *text, size_t len)
-{
-	unsigned long v;
-	int err = kstrtoul(text, 10, &v);
-
-	if (err)
-		return err;
-	if (v > (unsigned long)INT64_MAX)
-		return -EINVAL;
-	WRITE_ONCE(file_max, (s64)v);
-	return 0;
-}
-PROC_ENTRY_RW(file_max, "sys/fs/file-max", show_file_max, store_file_max);
+SYSCTL(file_max, "sys/fs/file-max", file_max, 0, INT64_MAX);
 
 static void show_file_nr(struct seq *s)
 {
@@ -138,8 +122,4 @@ static void show_file_nr(struct seq *s)
 }
 PROC_ENTRY(file_nr, "sys/fs/file-nr", show_file_nr);
 
-static void show_nr_open(struct seq *s)
-{
-	seq_printf(s, "%u\n", NR_OPEN_MAX);
-}
-PROC_ENTRY(nr_open, "sys/fs/nr_open", show_nr_open);
+SYSCTL_FIXED(nr_open, "sys/fs/nr_open", NR_OPEN_MAX);

@@ -11,11 +11,13 @@
 
 #include "kernel/cpu/syscall.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
 #include "net/socket.h"
 
-/* The upper limit of listen(2)'s backlog, /proc/sys/net/core/somaxconn. */
-static unsigned somaxconn = SOMAXCONN; /* [a] */
+/* The upper limit of listen(2)'s backlog; lwIP counts what is pending in 16 bits. */
+static int somaxconn = SOMAXCONN; /* [a] */
+SYSCTL(somaxconn, "sys/net/core/somaxconn", somaxconn, 0, 0xfffe);
 
 struct sockfd {
 	struct fd f;
@@ -195,7 +197,7 @@ SYSCALL_DEFINE2(listen, int, fd, int, backlog)
 	if (err)
 		return err;
 	/* A negative one is a very large one. */
-	backlog = (int)min((unsigned)backlog, READ_ONCE(somaxconn));
+	backlog = (int)min((unsigned)backlog, (unsigned)READ_ONCE(somaxconn));
 	err = s.sk->ops->listen ? s.sk->ops->listen(s.sk, backlog) : -EOPNOTSUPP;
 	fdput(s.f);
 	return err;
@@ -578,34 +580,3 @@ SYSCALL_DEFINE5(recvmmsg, int, fd, struct mmsghdr __user *, mm, unsigned, vlen, 
 	}
 	return ret;
 }
-
-/* ---- /proc/sys/net/core/somaxconn ---- */
-
-static void somaxconn_show(struct seq *s)
-{
-	seq_printf(s, "%u\n", READ_ONCE(somaxconn));
-}
-
-static int somaxconn_store(const char *text, size_t len)
-{
-	char buf[16];
-	unsigned long v;
-	int err;
-
-	while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
-		len--;
-	if (!len || len >= sizeof(buf))
-		return -EINVAL;
-	memcpy(buf, text, len);
-	buf[len] = '\0';
-	err = kstrtoul(buf, 10, &v);
-	if (err)
-		return err;
-	/* lwIP counts what is pending in 16 bits. */
-	if (v > 0xfffe)
-		return -EINVAL;
-	WRITE_ONCE(somaxconn, (unsigned)v);
-	return 0;
-}
-
-PROC_ENTRY_RW(somaxconn, "sys/net/core/somaxconn", somaxconn_show, somaxconn_store);

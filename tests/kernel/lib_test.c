@@ -4,6 +4,7 @@
 #include "kernel/lib/list.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 
 /* ---- moves against the obvious loop ---- */
 
@@ -110,6 +111,31 @@ KTEST(lib_string)
 	EXPECT(kstrtoul("18446744073709551615\n", 10, &v) == 0 && v == ~0ul);
 	EXPECT(kstrtoul("18446744073709551616", 10, &v) == -ERANGE);
 	EXPECT(kstrtoul("", 0, &v) == -EINVAL && kstrtoul("1x", 0, &v) == -EINVAL);
+}
+
+/* ---- numbers below /proc/sys ---- */
+
+KTEST(sysctl)
+{
+	int v[3] = {7, 4, -1};
+	s64 wide = 0;
+	struct seq s = {0};
+	bool same;
+
+	EXPECT(!sysctl_store("12", v, sizeof(int), 3, -5, 100) && v[0] == 12 && v[1] == 4);
+	EXPECT(!sysctl_store(" 0x10\t010  -5 ", v, sizeof(int), 3, -5, 100));
+	EXPECT(v[0] == 16 && v[1] == 8 && v[2] == -5);
+	EXPECT(sysctl_store("1 101", v, sizeof(int), 3, -5, 100) == -EINVAL && v[0] == 16);
+	EXPECT(sysctl_store("1 -6", v, sizeof(int), 3, -5, 100) == -EINVAL && v[0] == 16);
+	EXPECT(sysctl_store("", v, sizeof(int), 3, -5, 100) == -EINVAL);
+	EXPECT(sysctl_store("1x", v, sizeof(int), 3, -5, 100) == -EINVAL);
+	EXPECT(sysctl_store("9223372036854775808", &wide, 8, 1, 0, INT64_MAX) == -EINVAL);
+	EXPECT(!sysctl_store("9223372036854775807", &wide, 8, 1, 0, INT64_MAX));
+	EXPECT(wide == INT64_MAX);
+	sysctl_show(&s, v, sizeof(int), 3);
+	same = s.len == 8 && !memcmp(s.buf, "16\t8\t-5\n", 8);
+	seq_free(&s);
+	EXPECT(same);
 }
 
 /* ---- printf ---- */
