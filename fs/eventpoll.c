@@ -69,6 +69,7 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/signal.h"
 #include "kernel/time/ktime.h"
+#include "kernel/trace/trace.h"
 
 /* Bits of an item's mask that ask for a way of delivery, not for an event. */
 #define EP_PRIVATE_BITS (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
@@ -136,6 +137,7 @@ static int ep_poll_callback(struct wait_queue_entry *wait, unsigned mode, int fl
 	__poll_t happened = key_to_poll(key), wanted;
 	bool waiters = false, pwake = false;
 
+	trace(ep_poll_callback, epi->ffd.fd, happened);
 	spin_lock(&ep->lock);
 	wanted = epi->event.events;
 	/* No event in the mask: EPOLLONESHOT has fired. No event in the key: it may be any. */
@@ -387,13 +389,15 @@ static noinline int ep_sleep(struct eventpoll *ep, struct epoll_event __user *ev
 
 int ep_poll(struct eventpoll *ep, struct epoll_event __user *events, int maxevents, u64 timeout)
 {
-	if (ep_events_available(ep)) {
-		int res = ep_send_events(ep, events, maxevents);
+	int res = 0;
 
-		if (res)
-			return res;
-	}
-	return timeout ? ep_sleep(ep, events, maxevents, timeout) : 0;
+	trace(epoll_wait, maxevents, 0);
+	if (ep_events_available(ep))
+		res = ep_send_events(ep, events, maxevents);
+	if (!res && timeout)
+		res = ep_sleep(ep, events, maxevents, timeout);
+	trace(epoll_wait_exit, res, 0);
+	return res;
 }
 
 /* ---- items come and go ---- */

@@ -29,6 +29,7 @@
 #include "kernel/sched/signal.h"
 #include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
+#include "kernel/trace/trace.h"
 
 #define N_INLINE_ENTRIES 8
 #define N_STACK_POLLFDS  32
@@ -67,6 +68,7 @@ static int pollwake(struct wait_queue_entry *wait, unsigned mode, int flags, voi
 	struct poll_wqueues *pwq = e->pwq;
 	__poll_t happened = key_to_poll(key);
 
+	trace(pollwake, happened, 0);
 	if (happened && !(happened & e->key))
 		return 0;
 	/* The sleeper looks at it after it has queued on pwq->wq, whose lock wake_up() takes. */
@@ -247,9 +249,11 @@ static long do_sys_poll(struct pollfd __user *ufds, unsigned nfds, u64 deadline)
 	}
 	if (copy_from_user(fds, ufds, nfds * sizeof(*fds)))
 		goto out;
+	trace(poll, nfds, 0);
 	poll_initwait(&pwq);
 	ret = do_poll(fds, nfds, &pwq, deadline);
 	poll_freewait(&pwq);
+	trace(poll_exit, ret, 0);
 	/* revents alone: another thread may use the rest meanwhile. */
 	for (unsigned i = 0; i < nfds; i++) {
 		if (put_user(fds[i].revents, &ufds[i].revents)) {
@@ -508,7 +512,9 @@ static long core_sys_select(int n, void __user *in, void __user *out, void __use
 	ret = -EFAULT;
 	if (!get_set(s.in, in, bytes) || !get_set(s.out, out, bytes) || !get_set(s.ex, ex, bytes))
 		goto out;
+	trace(select, nfds, 0);
 	ret = do_select(nfds, &s, deadline);
+	trace(select_exit, ret, 0);
 	if (ret < 0)
 		goto out;
 	if (!put_set(in, s.res_in, bytes) || !put_set(out, s.res_out, bytes) ||

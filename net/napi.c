@@ -20,6 +20,7 @@
 #include "kernel/lib/atomic.h"
 #include "kernel/lib/init.h"
 #include "kernel/time/ktime.h"
+#include "kernel/trace/trace.h"
 #include "net/net.h"
 
 #define NET_RX_BUDGET (4 * NAPI_BUDGET)   /* frames in one run of the softirq */
@@ -82,6 +83,7 @@ static void net_rx_action(void)
 	int budget = NET_RX_BUDGET, done;
 	struct napi_struct *n;
 
+	trace(net_rx_action, 0, 0);
 	while ((n = next_napi())) {
 		spin_lock(&net_lock); /* bottom halves are off: this is one */
 		done = n->poll(n, NAPI_BUDGET);
@@ -93,9 +95,10 @@ static void net_rx_action(void)
 			deadline = ktime_get() + NET_RX_TIME;
 		if (budget <= 0 || ktime_get() >= deadline) {
 			raise_softirq(NET_RX_SOFTIRQ);
-			return;
+			break;
 		}
 	}
+	trace(net_rx_exit, 0, 0);
 }
 
 static int __init napi_init(void)

@@ -26,6 +26,7 @@
 #include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
+#include "kernel/trace/trace.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
 #include "lwip/init.h"
@@ -43,6 +44,7 @@ LIST_HEAD(net_devices);
 
 void netif_receive(struct net_device *dev, struct pbuf *p)
 {
+	trace(netif_receive, p->tot_len, 0);
 	dev->stats.rx_packets++;
 	dev->stats.rx_bytes += p->tot_len;
 	if (p->len && (*(u8 *)p->payload & 1))
@@ -171,6 +173,7 @@ static err_t eth_linkoutput(struct netif *netif, struct pbuf *p)
 	struct net_device *dev = netif->state;
 	u32 len = p->tot_len; /* the card may be done with it when xmit() returns */
 
+	trace(net_dev_xmit, len, 0);
 	if (!dev->carrier) {
 		dev->stats.tx_carrier++;
 		return ERR_IF;

@@ -21,6 +21,7 @@
 
 #include "kernel/lib/init.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/trace/trace.h"
 #include "net/sock.h"
 
 /* Limits of /proc/sys/net/core/{r,w}mem_max and the least that the kernel can work with. */
@@ -73,12 +74,14 @@ struct sock *sk_alloc(struct kmem_cache *cache, const struct proto_ops *ops, gfp
 
 void sock_def_readable(struct sock *sk)
 {
+	trace(sock_def_readable, sk->ino, 0);
 	wake_up_poll(&sk->wq, EPOLLIN | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND);
 }
 
 /* The caller has found SOCK_NOSPACE set and a useful part of the buffer free. */
 void sock_def_write_space(struct sock *sk)
 {
+	trace(sock_def_write_space, sk->ino, 0);
 	sock_clear(sk, SOCK_NOSPACE);
 	wake_up_poll(&sk->wq, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
 }
@@ -91,6 +94,28 @@ void sock_def_wakeup(struct sock *sk)
 void sock_def_error_report(struct sock *sk)
 {
 	wake_up_poll(&sk->wq, EPOLLERR);
+}
+
+/* ---- data ---- */
+
+ssize_t sock_recvmsg(struct sock *sk, struct msghdr *m)
+{
+	ssize_t ret;
+
+	trace(sock_recvmsg, sk->ino, 0);
+	ret = sk->ops->recvmsg(sk, m);
+	trace(sock_recvmsg_exit, ret, 0);
+	return ret;
+}
+
+ssize_t sock_sendmsg(struct sock *sk, struct msghdr *m)
+{
+	ssize_t ret;
+
+	trace(sock_sendmsg, sk->ino, 0);
+	ret = sk->ops->sendmsg(sk, m);
+	trace(sock_sendmsg_exit, ret, 0);
+	return ret;
 }
 
 /* ---- lock_sock ---- */

@@ -136,6 +136,10 @@ const struct net_proto_family *sock_family(int family); /* NULL: not known */
 
 /* The first three of each protocol: memory of @cache, cleared, with the common part set up. NULL. */
 struct sock *sk_alloc(struct kmem_cache *cache, const struct proto_ops *ops, gfp_t gfp);
+/* The two ways of data between user memory and a socket. Process context, may sleep. */
+ssize_t sock_recvmsg(struct sock *sk, struct msghdr *m);
+ssize_t sock_sendmsg(struct sock *sk, struct msghdr *m);
+
 /* An inode number for sk->ino. */
 u64 sock_new_ino(void);
 

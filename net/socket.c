@@ -331,7 +331,7 @@ static ssize_t sock_send(struct sockfd *s, struct msghdr *m, unsigned flags)
 	m->flags = flags;
 	if (s->f.file->f_flags & O_NONBLOCK)
 		m->flags |= MSG_DONTWAIT;
-	return s->sk->ops->sendmsg(s->sk, m);
+	return sock_sendmsg(s->sk, m);
 }
 
 static ssize_t sock_recv(struct sockfd *s, struct msghdr *m, unsigned flags)
@@ -339,7 +339,7 @@ static ssize_t sock_recv(struct sockfd *s, struct msghdr *m, unsigned flags)
 	m->flags = flags;
 	if (s->f.file->f_flags & O_NONBLOCK)
 		m->flags |= MSG_DONTWAIT;
-	return s->sk->ops->recvmsg(s->sk, m);
+	return sock_recvmsg(s->sk, m);
 }
 
 SYSCALL_DEFINE6(sendto, int, fd, void __user *, buf, size_t, len, unsigned, flags,

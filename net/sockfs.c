@@ -24,7 +24,7 @@ static ssize_t sock_read(struct file *file, struct iov_iter *to, loff_t *pos)
 		return 0;
 	if (file->f_flags & O_NONBLOCK)
 		m.flags = MSG_DONTWAIT;
-	return sk->ops->recvmsg(sk, &m);
+	return sock_recvmsg(sk, &m);
 }
 
 static ssize_t sock_write(struct file *file, struct iov_iter *from, loff_t *pos)
@@ -34,7 +34,7 @@ static ssize_t sock_write(struct file *file, struct iov_iter *from, loff_t *pos)
 
 	if (file->f_flags & O_NONBLOCK)
 		m.flags = MSG_DONTWAIT;
-	return sk->ops->sendmsg(sk, &m);
+	return sock_sendmsg(sk, &m);
 }
 
 static __poll_t sock_poll(struct file *file, struct poll_table *pt)

@@ -19,6 +19,7 @@
 #include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/trace/trace.h"
 #include "net/inet.h"
 #include "net/net.h"
 
@@ -79,6 +80,7 @@ static void udp_recv_cb(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 	struct dgram *d = kmem_cache_alloc(dgram_cache, GFP_ATOMIC);
 	bool queued = false;
 
+	trace(udp_input, up->pcb->local_port, p->tot_len);
 	if (!d) {
 		pbuf_free(p);
 		return;

@@ -24,6 +24,7 @@
 #include "kernel/sched/spinlock.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/timer.h"
+#include "kernel/trace/trace.h"
 
 #define NR_LINES (VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST + 1)
 
@@ -96,11 +97,13 @@ static void handle_line(int index)
 {
 	bool handled = false;
 
+	trace(irq_handler_entry, lines[index].gsi, 0);
 	(*this_cpu_ptr(line_counts))[index]++;
 	for (struct irq_action *a = lines[index].actions; a; a = a->next)
 		handled |= a->handler(lines[index].gsi, a->dev);
 	if (!handled)
 		this_cpu_inc(spurious_count);
+	trace(irq_handler_exit, lines[index].gsi, handled);
 }
 
 void do_irq(struct pt_regs *regs, u8 vector)

@@ -31,6 +31,7 @@
 #include "kernel/lib/seq.h"
 #include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
+#include "kernel/trace/trace.h"
 
 #define SOFTIRQ_RESTARTS 10
 #define SOFTIRQ_NS       (2 * NSEC_PER_MSEC)
@@ -65,6 +66,7 @@ void raise_softirq(int nr)
 {
 	u64 flags;
 
+	trace(softirq_raise, nr, 0);
 	local_irq_save(flags);
 	this_cpu_write(softirq_pending, this_cpu_read(softirq_pending) | 1u << nr);
 	/*
@@ -89,7 +91,9 @@ static void run_pending(void)
 
 		pending &= pending - 1;
 		(*this_cpu_ptr(softirq_counts))[nr]++;
+		trace(softirq_entry, nr, 0);
 		softirq_action[nr]();
+		trace(softirq_exit, nr, 0);
 		if (unlikely(this_cpu_read(preempt_count) != count))
 			panic("softirq %s returned with a lock held", softirq_names[nr]);
 	}

@@ -45,6 +45,7 @@
 #include "kernel/sched/task.h"
 #include "kernel/time/ktime.h"
 #include "kernel/time/timer.h"
+#include "kernel/trace/trace.h"
 
 #define SLICE_NS (6 * NSEC_PER_MSEC)
 
@@ -262,6 +263,7 @@ void schedule(void)
 	prev->nr_switches++;
 	next->on_cpu = true;
 	switch_context(prev, next);
+	trace(sched_switch, prev->pid, prev->state); /* told by the next one */
 	finish_switch(__switch_to(prev, next));
 }
 
@@ -319,6 +321,7 @@ void queue_on(struct task *t, int cpu)
 		t->cpu = cpu;
 		t->epoch = 0;
 	}
+	trace(sched_wakeup, t->pid, cpu);
 	t->state = TASK_RUNNING;
 	enqueue_task(rq, t);
 	check_preempt(rq, t, cpu);

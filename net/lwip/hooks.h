@@ -2,11 +2,19 @@
 #pragma once
 
 #include "kernel/lib/types.h"
+#include "kernel/trace/trace.h"
 
 /* checksum.c: an initial sequence number that an outsider cannot guess, RFC 6528. */
 u32 net_tcp_isn(u32 laddr, u16 lport, u32 raddr, u16 rport);
 #define LWIP_HOOK_TCP_ISN(lip, lport, rip, rport) \
 	net_tcp_isn((lip)->addr, (lport), (rip)->addr, (rport))
+
+/* A tracepoint, not a filter: every segment for a connection or a listener goes on. */
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
+	({ \
+		trace(tcp_input, (pcb)->local_port, (p)->tot_len); \
+		ERR_OK; \
+	})
 
 /* timers.c: that protocol has something to time from now on. net_lock held, any number of times. */
 void net_timer_kick_tcp(void);
