@@ -6,15 +6,16 @@
  * page, height h reaches 64^h pages, and a missing page is a hole that reads as zeroes. So a small
  * file costs its one page, and any page of a file of a terabyte is at most five steps away.
  *
- * read() and write() copy between those pages and the user. A mapping (tmpfs_fault) shows the very
- * same pages, with a reference each, so mapped and written bytes are one. A page that truncation
- * takes away stays with those who have it mapped until they unmap it: there is no reverse map here.
+ * The tree is the page cache: there is nothing behind it. read() and write() copy between its pages
+ * and the user; a mapping (tmpfs_fault) shows the very same pages, with a reference each, so mapped
+ * and written bytes are one. Pages that truncation or a punched hole takes away are unmapped wherever
+ * they are mapped (kernel/mm/rmap.c); whoever touches them beyond the end then gets a SIGBUS.
  *
  * Space: a file system may use half of memory, and none of the last 32nd; beyond that is ENOSPC.
  *
  * LOCKING
  *	i_mutex     size, data as read() and write() see it, positions. Held while user memory is
- *	            touched.
+ *	            touched, so it comes before mm->lock; truncation unmaps under it.
  *	pages_lock  (mutex) the tree. It comes after mm->lock, because a page fault takes it; no
  *	            user memory is touched under it. The size shrinks under it before pages go, so a
  *	            fault never puts a page behind the end.
@@ -23,7 +24,6 @@
 #include "fs/tmpfs.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/mm.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/signal.h"
 
@@ -41,17 +41,19 @@ static int tmpfs_truncate(struct inode *inode, loff_t len)
 {
 	struct tmpfs_file *tf = inode->i_private;
 	u64 end = PAGE_ALIGN(len);
+	bool shrinks;
 
 	mutex_lock(&tf->pages_lock);
-	if (len < inode->i_size) {
-		inode->i_size = len;
+	shrinks = len < inode->i_size;
+	inode->i_size = len;
+	if (shrinks) {
 		free_pages_between(inode, end >> PAGE_SHIFT, ~0ull);
 		/* What a later extension uncovers reads as zeroes. */
 		zero_part(tf, (u64)len, end);
-	} else {
-		inode->i_size = len;
 	}
 	mutex_unlock(&tf->pages_lock);
+	if (shrinks)
+		mapping_unmap(&tf->mapping, end, ~0ull, true);
 	return 0;
 }
 
@@ -216,6 +218,8 @@ static int punch_hole(struct inode *inode, u64 off, u64 end)
 			free_pages_between(inode, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1);
 	}
 	mutex_unlock(&tf->pages_lock);
+	if (first < last)
+		mapping_unmap(&tf->mapping, first, last, false);
 	return 0;
 }
 
@@ -272,6 +276,11 @@ static struct page *tmpfs_fault(struct vm_area *vma, u64 off)
 	return p;
 }
 
+static bool tmpfs_present(struct vm_area *vma, u64 off)
+{
+	return get_page_at(((struct file *)vma->object)->f_inode, off >> PAGE_SHIFT, false);
+}
+
 static void file_vma_open(struct vm_area *vma)
 {
 	get_file(vma->object);
@@ -300,9 +309,18 @@ static int file_vma_may_protect(struct vm_area *vma, u32 flags)
 		       : 0;
 }
 
+static struct address_space *file_vma_mapping(const struct vm_area *vma)
+{
+	struct file *f = vma->object;
+
+	return &((struct tmpfs_file *)f->f_inode->i_private)->mapping;
+}
+
 static const struct vm_ops tmpfs_vm_ops = {
+	.mapping = file_vma_mapping,
 	.may_protect = file_vma_may_protect,
 	.fault = tmpfs_fault,
+	.present = tmpfs_present,
 	.open = file_vma_open,
 	.close = file_vma_close,
 	.name = file_vma_name,
@@ -340,6 +358,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode)
 			iput(i);
 			return NULL;
 		}
+		mapping_init(&tf->mapping);
 		mutex_init(&tf->pages_lock);
 		i->i_private = tf;
 		i->i_op = &file_iops;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "fs/internal.h"
+#include "kernel/mm/mm.h"
 
 /* i_private of a regular file. */
 struct tmpfs_file {
+	struct address_space mapping; /* the areas that show the pages */
 	struct mutex pages_lock;
 	void *root;      /* [pages_lock] a page at height 0, else a node */
 	unsigned height; /* [pages_lock] */

@@ -40,7 +40,8 @@ void vma_init(void);
 /* A fresh area in no tree, or NULL. */
 struct vm_area *vma_alloc(struct mm *mm, u64 start, u64 end, u32 flags);
 void vma_discard(struct vm_area *vma); /* frees one that was never linked */
-void vma_link(struct mm *mm, struct vm_area *vma);
+/* Puts @vma into the tree. @from: the area that its page table entries come from, or NULL. */
+void vma_link(struct mm *mm, struct vm_area *vma, struct vm_area *from);
 /* Takes @vma out of the tree, drops its object and frees it. Its pages are gone already. */
 void vma_remove(struct mm *mm, struct vm_area *vma);
 /* Makes @addr a border between two areas if it lies inside @vma, which stays the lower one; 0,
@@ -59,6 +60,12 @@ long vma_find_place(struct mm *mm, u64 len);
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define MAX_MAP_COUNT   65530 /* areas of one address space, /proc/sys/vm/max_map_count of Linux */
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
+
+/* rmap.c. mm->lock held. */
+/* @vma is linked; its entries, if any, are those of @from. */
+void mapping_add(struct vm_area *vma, struct vm_area *from);
+/* @vma goes; its entries, if any, now belong to @into. */
+void mapping_remove(struct vm_area *vma, struct vm_area *into);
 
 /* mmap.c. mm->lock held. */
 /* -ENOMEM if @pages more would break RLIMIT_AS. */

@@ -39,7 +39,7 @@ static long move_area(struct mm *mm, struct vm_area *vma, const struct remap *r)
 	to->offset = vma->ops ? vma->offset + (r->addr - vma->start) : 0;
 	if (to->ops && to->ops->open)
 		to->ops->open(to);
-	vma_link(mm, to);
+	vma_link(mm, to, vma);
 	vma_merge(mm, to);
 	/* Out of areas for the split: the old range stays as an empty one. */
 	munmap_locked(mm, r->addr, r->addr + r->old_len);
@@ -221,22 +221,31 @@ SYSCALL_DEFINE3(madvise, u64, start, u64, len, int, advice)
 
 /* ---- mincore, msync, mlock ---- */
 
+/* In memory: mapped, or in the object's cache, from where a fault would take it. */
+static bool is_resident(struct vm_area *vma, u64 addr)
+{
+	u64 next, *pte = pte_find(vma->mm->pgd, addr, &next);
+
+	if (pte && pte_has_page(*pte))
+		return true;
+	return vma->ops && vma->ops->present &&
+	       vma->ops->present(vma, vma->offset + (addr - vma->start));
+}
+
 /* A bit for each page from @addr on that has memory; the number of pages looked at, -ENOMEM. */
 static long residency(struct mm *mm, u64 addr, u64 end, u8 *vec, size_t max)
 {
 	size_t n = 0;
-	u64 next;
 
 	mutex_lock(&mm->lock);
 	for (; n < max && addr < end; n++, addr += PAGE_SIZE) {
-		u64 *pte;
+		struct vm_area *vma = find_vma(mm, addr);
 
-		if (!find_vma(mm, addr)) {
+		if (!vma) {
 			mutex_unlock(&mm->lock);
 			return -ENOMEM;
 		}
-		pte = pte_find(mm->pgd, addr, &next);
-		vec[n] = pte && pte_has_page(*pte);
+		vec[n] = is_resident(vma, addr);
 	}
 	mutex_unlock(&mm->lock);
 	return (long)n;

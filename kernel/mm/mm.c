@@ -46,7 +46,7 @@ struct mm *mm_alloc(void)
 }
 
 /* One area of the parent into the child; both locks held. */
-static int dup_area(struct mm *mm, struct mm *old, const struct vm_area *from)
+static int dup_area(struct mm *mm, struct mm *old, struct vm_area *from)
 {
 	struct vm_area *vma;
 
@@ -60,7 +60,7 @@ static int dup_area(struct mm *mm, struct mm *old, const struct vm_area *from)
 	vma->offset = from->offset;
 	if (vma->ops && vma->ops->open)
 		vma->ops->open(vma);
-	vma_link(mm, vma);
+	vma_link(mm, vma, from);
 	if (from->flags & VM_WIPEONFORK)
 		return 0;
 	/* Pages of a shared object are found again by faulting. */

@@ -44,6 +44,13 @@
 
 struct vm_area;
 
+/* Which areas show an object: kernel/mm/rmap.c. */
+struct address_space {
+	spinlock_t lock;
+	struct list_head areas; /* [lock] by share_link */
+	u32 walk;               /* [lock] counts the walks */
+};
+
 /*
  * What stands behind an area that is not anonymous. fs/ implements this for files, so mm/ never
  * names a file.
@@ -55,11 +62,15 @@ struct vm_ops {
 	 * but takes no lock under which anybody touches user memory.
 	 */
 	struct page *(*fault)(struct vm_area *vma, u64 off);
+	/* Would fault() find a page for @off? mincore(2). mm->lock held. */
+	bool (*present)(struct vm_area *vma, u64 off);
 	void (*open)(struct vm_area *vma);  /* another area refers to vma->object now */
 	void (*close)(struct vm_area *vma); /* one less */
 	const char *(*name)(struct vm_area *vma, char *buf, size_t size); /* for /proc/PID/maps */
 	/* May the area get these rights (VM_READ ...)? 0 or -EACCES. NULL: yes. mm->lock held. */
 	int (*may_protect)(struct vm_area *vma, u32 flags);
+	/* The object's reverse map, for those that take pages away again. NULL: they never do. */
+	struct address_space *(*mapping)(const struct vm_area *vma);
 };
 
 struct vm_area {
@@ -70,6 +81,10 @@ struct vm_area {
 	const struct vm_ops *ops; /* [I] NULL: anonymous memory */
 	void *object;             /* [I] ops' own: a file */
 	u64 offset;               /* [mm->lock] of start in the object, bytes */
+
+	struct address_space *mapping; /* [I] once linked; NULL without a reverse map */
+	struct list_head share_link;   /* [mapping->lock] */
+	u32 seen;                      /* [mapping->lock] the last walk that came by */
 };
 
 struct mm {
@@ -134,6 +149,14 @@ struct vm_area *find_vma_above(struct mm *mm, u64 addr);
 int handle_mm_fault(struct mm *mm, u64 addr, bool write, bool exec, int *code);
 /* The trap's entry: user or kernel mode, fault table, signals, panic. (kernel/mm/fault.c) */
 void do_page_fault(struct pt_regs *regs, u64 error_code, u64 addr);
+
+void mapping_init(struct address_space *m);
+/*
+ * Unmaps bytes [start, end), whole pages, of an object wherever it is mapped; with @copies also the
+ * private copies that processes made of them. The object no longer gives the pages to faults, and
+ * only one caller at a time works on it. Process context; takes each mm->lock in turn.
+ */
+void mapping_unmap(struct address_space *m, u64 start, u64 end, bool copies);
 
 /* Copies from another process's memory for /proc; bytes copied, stops at a hole. */
 size_t mm_read(struct mm *mm, u64 addr, void *buf, size_t len);

@@ -214,7 +214,7 @@ static long mmap_locked(struct mm *mm, u64 addr, u64 len, int prot, int flags,
 	vma->ops = ops;
 	vma->object = object;
 	vma->offset = ops ? offset : 0;
-	vma_link(mm, vma);
+	vma_link(mm, vma, NULL);
 	vma_merge(mm, vma);
 	return at;
 }
@@ -375,7 +375,7 @@ static int grow_heap(struct mm *mm, u64 old, u64 new)
 	vma = vma_alloc(mm, old, new, VM_READ | VM_WRITE | VM_HEAP);
 	if (!vma)
 		return -ENOMEM;
-	vma_link(mm, vma);
+	vma_link(mm, vma, NULL);
 	vma_merge(mm, vma);
 	return 0;
 }

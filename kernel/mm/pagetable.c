@@ -231,6 +231,7 @@ u64 pte_prot(const struct vm_area *vma, bool write)
 struct gather {
 	struct mm *mm;
 	u64 start, end; /* what the TLBs must forget */
+	bool keep_anon; /* only pages of objects go */
 	unsigned n;
 	u64 pages[GATHER_MAX]; /* struct page *, or table | GATHER_TABLE */
 };
@@ -265,9 +266,12 @@ static void gather_add(struct gather *g, u64 what)
 
 static void zap_entry(struct gather *g, u64 *pte, u64 addr)
 {
-	u64 e = xchg(pte, 0);
-	struct page *p = pte_page(e);
+	struct page *p = pte_page(*pte);
 
+	if (g->keep_anon && (p->flags & PG_ANON))
+		return;
+	xchg(pte, 0);
+	virt_to_page(pte)->inuse--;
 	gather_range(g, addr, addr + PAGE_SIZE);
 	if (p->flags & PG_RESERVED)
 		return;
@@ -288,7 +292,6 @@ static void zap_table(struct gather *g, u64 *t, int level, u64 addr, u64 end)
 		if (!*e)
 			continue;
 		if (level == 0) {
-			tp->inuse--;
 			zap_entry(g, e, addr);
 			continue;
 		}
@@ -307,6 +310,14 @@ static void zap_table(struct gather *g, u64 *t, int level, u64 addr, u64 end)
 void zap_range(struct mm *mm, u64 start, u64 end)
 {
 	struct gather g = {.mm = mm, .start = ~0ul};
+
+	zap_table(&g, mm->pgd, 3, start, end);
+	gather_flush(&g);
+}
+
+void zap_shared_pages(struct mm *mm, u64 start, u64 end)
+{
+	struct gather g = {.mm = mm, .start = ~0ul, .keep_anon = true};
 
 	zap_table(&g, mm->pgd, 3, start, end);
 	gather_flush(&g);

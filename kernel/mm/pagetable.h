@@ -107,6 +107,8 @@ u64 pte_prot(const struct vm_area *vma, bool write);
 /* Unmaps [start, end): frees pages and tables, flushes the TLBs. With no users left it does not
  * flush: tlb_flush_mm() came before, and made every CPU leave the address space. */
 void zap_range(struct mm *mm, u64 start, u64 end);
+/* The same, but private copies stay. */
+void zap_shared_pages(struct mm *mm, u64 start, u64 end);
 /* Brings entries in line with vma->flags after mprotect(2), and flushes. */
 void protect_range(struct mm *mm, struct vm_area *vma, u64 start, u64 end);
 /* For fork: @src's pages of the area, shared; private ones become read-only on both sides. The

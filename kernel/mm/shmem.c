@@ -110,6 +110,19 @@ static struct page *shared_anon_fault(struct vm_area *vma, u64 off)
 	return p;
 }
 
+static bool shared_anon_present(struct vm_area *vma, u64 off)
+{
+	struct shared_anon *obj = vma->object;
+	u64 index = off >> PAGE_SHIFT;
+	bool present;
+
+	mutex_lock(&obj->lock);
+	present = index < obj->nr_pages && obj->chunks[index / CHUNK] &&
+		  obj->chunks[index / CHUNK][index % CHUNK];
+	mutex_unlock(&obj->lock);
+	return present;
+}
+
 static const char *shared_anon_name(struct vm_area *vma, char *buf, size_t size)
 {
 	return "/dev/zero (deleted)";
@@ -117,6 +130,7 @@ static const char *shared_anon_name(struct vm_area *vma, char *buf, size_t size)
 
 const struct vm_ops shared_anon_ops = {
 	.fault = shared_anon_fault,
+	.present = shared_anon_present,
 	.open = shared_anon_open,
 	.close = shared_anon_close,
 	.name = shared_anon_name,

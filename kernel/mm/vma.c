@@ -48,8 +48,10 @@ static void tree_insert(struct mm *mm, struct vm_area *vma)
 	mm->map_count++;
 }
 
-static void tree_erase(struct mm *mm, struct vm_area *vma)
+/* @into: the neighbour that takes over its range, or NULL. */
+static void tree_erase(struct mm *mm, struct vm_area *vma, struct vm_area *into)
 {
+	mapping_remove(vma, into);
 	rb_erase(&vma->node, &mm->areas);
 	mm->map_count--;
 	if (mm->last == vma)
@@ -59,9 +61,10 @@ static void tree_erase(struct mm *mm, struct vm_area *vma)
 	kmem_cache_free(vma_cache, vma);
 }
 
-void vma_link(struct mm *mm, struct vm_area *vma)
+void vma_link(struct mm *mm, struct vm_area *vma, struct vm_area *from)
 {
 	tree_insert(mm, vma);
+	mapping_add(vma, from);
 	mm->total_vm += (vma->end - vma->start) >> PAGE_SHIFT;
 }
 
@@ -72,7 +75,7 @@ void vma_remove(struct mm *mm, struct vm_area *vma)
 	/* The hole that this makes, or makes larger, must lie below the hint. */
 	mm->hole_hint = max(mm->hole_hint, above ? above->start : USER_TOP);
 	mm->total_vm -= (vma->end - vma->start) >> PAGE_SHIFT;
-	tree_erase(mm, vma);
+	tree_erase(mm, vma, NULL);
 }
 
 struct vm_area *vma_next(const struct vm_area *vma)
@@ -132,6 +135,7 @@ int vma_split(struct mm *mm, struct vm_area *vma, u64 addr)
 		upper->ops->open(upper);
 	vma->end = addr;
 	tree_insert(mm, upper);
+	mapping_add(upper, vma);
 	return 0;
 }
 
@@ -148,11 +152,11 @@ struct vm_area *vma_merge(struct mm *mm, struct vm_area *vma)
 
 	if (next && may_join(vma, next)) {
 		vma->end = next->end;
-		tree_erase(mm, next);
+		tree_erase(mm, next, vma);
 	}
 	if (prev && may_join(prev, vma)) {
 		prev->end = vma->end;
-		tree_erase(mm, vma);
+		tree_erase(mm, vma, prev);
 		vma = prev;
 	}
 	return vma;

@@ -432,3 +432,136 @@ KTEST(mm_dup_cow)
 	mm_put(b);
 	mm_put(a);
 }
+
+/* ---- the reverse map ---- */
+
+static struct address_space test_mapping;
+static struct page *test_pages[4];
+
+static struct page *test_fault(struct vm_area *vma, u64 off)
+{
+	get_page(test_pages[off >> PAGE_SHIFT]);
+	return test_pages[off >> PAGE_SHIFT];
+}
+
+static struct address_space *test_mapping_of(const struct vm_area *vma)
+{
+	return &test_mapping;
+}
+
+static const struct vm_ops test_object = {.fault = test_fault, .mapping = test_mapping_of};
+
+#define TEST_AT 0x100000ul
+
+static bool touch_page(struct mm *mm, int i, bool write)
+{
+	int code;
+
+	return handle_mm_fault(mm, TEST_AT + (u64)i * PAGE_SIZE, write, false, &code) == 0;
+}
+
+static bool is_mapped(struct mm *mm, int i)
+{
+	u64 next, *pte = pte_find(mm->pgd, TEST_AT + (u64)i * PAGE_SIZE, &next);
+
+	return pte && *pte;
+}
+
+/* An address space with the object at TEST_AT, all four pages touched, page 1 written to. */
+static struct mm *make_mapped(int flags)
+{
+	struct mm *mm = mm_alloc();
+	bool good = mm && do_mmap(mm, TEST_AT, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+				  flags | MAP_FIXED, &test_object, &test_mapping, 0) > 0;
+
+	for (int i = 0; good && i < 4; i++)
+		good = touch_page(mm, i, i == 1);
+	if (mm && !good)
+		mm_put(mm);
+	return good ? mm : NULL;
+}
+
+static bool pages_are_free(void)
+{
+	bool good = true;
+
+	for (int i = 0; i < 4; i++) {
+		good &= refcount_read(&test_pages[i]->refs) == 1;
+		put_page(test_pages[i]);
+	}
+	return good && list_empty(&test_mapping.areas);
+}
+
+KTEST(rmap_unmaps_everywhere)
+{
+	struct mm *shared, *private, *child;
+
+	mapping_init(&test_mapping);
+	for (int i = 0; i < 4; i++)
+		test_pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	shared = make_mapped(MAP_SHARED);
+	private = make_mapped(MAP_PRIVATE);
+	EXPECT(shared && private);
+	child = mm_dup(private);
+	EXPECT(child && is_mapped(child, 1) && is_mapped(child, 2));
+	/* Two areas instead of one, and a part in another place. */
+	EXPECT(do_munmap(private, TEST_AT, PAGE_SIZE) == 0);
+
+	/* A hole in pages 1 and 2: a private copy is its owner's. */
+	mapping_unmap(&test_mapping, PAGE_SIZE, 3 * PAGE_SIZE, false);
+	EXPECT(is_mapped(shared, 0) && !is_mapped(shared, 1) && !is_mapped(shared, 2));
+	EXPECT(is_mapped(private, 1) && !is_mapped(private, 2) && is_mapped(private, 3));
+	EXPECT(is_mapped(child, 1) && !is_mapped(child, 2) && is_mapped(child, 3));
+	/* Truncation to one page: everything goes. */
+	mapping_unmap(&test_mapping, PAGE_SIZE, ~0ull, true);
+	EXPECT(is_mapped(shared, 0) && !is_mapped(shared, 3));
+	EXPECT(!is_mapped(private, 1) && !is_mapped(private, 3));
+	EXPECT(is_mapped(child, 0) && !is_mapped(child, 1) && !is_mapped(child, 3));
+	EXPECT(refcount_read(&test_pages[0]->refs) == 3 &&
+	       refcount_read(&test_pages[3]->refs) == 1);
+
+	mm_put(shared);
+	mm_put(private);
+	mm_put(child);
+	EXPECT(pages_are_free());
+}
+
+/* Another task maps, splits, joins, forks and unmaps while pages are taken away again and again. */
+static bool churn_stop, churn_done;
+
+static int churn(void *arg)
+{
+	while (!READ_ONCE(churn_stop)) {
+		struct mm *mm = make_mapped(MAP_SHARED), *child = mm ? mm_dup(mm) : NULL;
+
+		if (mm) {
+			mutex_lock(&mm->lock);
+			change_range(mm, TEST_AT + PAGE_SIZE, TEST_AT + 2 * PAGE_SIZE, VM_WRITE, 0);
+			change_range(mm, TEST_AT, TEST_AT + 4 * PAGE_SIZE, 0, VM_WRITE);
+			mutex_unlock(&mm->lock);
+			mm_put(mm);
+		}
+		if (child)
+			mm_put(child);
+		cond_resched();
+	}
+	WRITE_ONCE(churn_done, true);
+	return 0;
+}
+
+KTEST(rmap_against_churn)
+{
+	mapping_init(&test_mapping);
+	for (int i = 0; i < 4; i++)
+		test_pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	churn_stop = churn_done = false;
+	EXPECT(kthread_run(churn, NULL, -1, "churn"));
+	for (int i = 0; i < 300; i++) {
+		mapping_unmap(&test_mapping, 0, ~0ull, true);
+		cond_resched();
+	}
+	WRITE_ONCE(churn_stop, true);
+	while (!READ_ONCE(churn_done))
+		cond_resched();
+	EXPECT(pages_are_free());
+}
