@@ -176,13 +176,13 @@ static int rx_poll(struct e1000 *e, int budget)
 	for (done = 0; done < budget; done++) {
 		if (!(READ_ONCE(e->rx[i].status) & RXD_STAT_DD))
 			break;
-		smp_rmb();
+		smp_rmb(); /* DD, then the rest: ORDER */
 		rx_one(e, i);
 		i = (i + 1) % NR_RX;
 	}
 	if (done) {
 		e->rx_next = i;
-		smp_wmb();
+		smp_wmb(); /* the descriptors, then the tail: ORDER */
 		/* The one before: a tail that meets the head would mean that the ring is empty. */
 		wr(e, E1000_RDT, (i + NR_RX - 1) % NR_RX);
 	}
@@ -204,7 +204,7 @@ static void tx_reclaim(struct e1000 *e)
 			last = (last + 1) % NR_TX;
 		if (!(READ_ONCE(e->tx[last].status) & TXD_STAT_DD))
 			return;
-		smp_rmb();
+		smp_rmb(); /* DD, then our buffers: ORDER */
 		p = e->tx_pbuf[last];
 		e->tx_pbuf[last] = NULL;
 		e->tx_clean = (last + 1) % NR_TX;
@@ -240,7 +240,7 @@ static void tx_kick(struct e1000 *e)
 	if (e->tdt == e->tx_tail)
 		return;
 	e->tdt = e->tx_tail;
-	smp_wmb();
+	smp_wmb(); /* the descriptors, then the tail: ORDER */
 	wr(e, E1000_TDT, e->tdt);
 	/* QEMU has sent it by now; a real card will have when the timer comes. */
 	tx_reclaim(e);

@@ -115,11 +115,13 @@ early_initcall(serial_early_init);
 
 void serial_set_receiver(void (*receive)(const u8 *s, size_t n))
 {
+	/* What it needs is set up. Pairs with the acquire in serial_interrupt(). */
 	smp_store_release(&receiver, receive);
 }
 
 static bool serial_interrupt(int irq, void *dev)
 {
+	/* Pairs with the release in serial_set_receiver(). */
 	void (*receive)(const u8 *s, size_t n) = smp_load_acquire(&receiver);
 	u8 buf[4 * FIFO_SIZE];
 	size_t n = 0;

@@ -196,6 +196,7 @@ static struct file_system_type *find_type(const char *name)
 {
 	struct file_system_type *t;
 
+	/* Pairs with the release in register_filesystem(). */
 	for (t = smp_load_acquire(&file_systems); t; t = smp_load_acquire(&t->next))
 		if (!strcmp(t->name, name))
 			return t;

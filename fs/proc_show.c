@@ -132,6 +132,7 @@ PROC_ENTRY(cmdline, "cmdline", show_cmdline);
 
 static void show_filesystems(struct seq *s)
 {
+	/* Pairs with the release in register_filesystem(). */
 	for (struct file_system_type *t = smp_load_acquire(&file_systems); t;
 	     t = smp_load_acquire(&t->next))
 		seq_printf(s, "nodev\t%s\n", t->name);

@@ -86,6 +86,7 @@ void smp_call_interrupt(void)
 
 static void wait_for_call(struct call *c)
 {
+	/* Pairs with the release in smp_call_interrupt(): what fn wrote is seen from here on. */
 	while (smp_load_acquire(&c->pending))
 		cpu_relax();
 }
@@ -224,16 +225,22 @@ bool smp_stopping(void)
 void smp_stop_here(const struct pt_regs *regs)
 {
 	this_cpu_write(stopped_regs, regs);
-	/* Pairs with the acquire in smp_show_others(). */
+	/* Pairs with the acquire in has_stopped(). */
 	smp_store_release(this_cpu_ptr(stopped), true);
 	machine_halt();
+}
+
+/* With true, stopped_regs of @cpu is valid: pairs with the release in smp_stop_here(). */
+static bool has_stopped(int cpu)
+{
+	return smp_load_acquire(per_cpu_ptr(stopped, cpu));
 }
 
 static bool all_stopped(void)
 {
 	for_each_cpu(cpu)
 	{
-		if (cpu != smp_processor_id() && !smp_load_acquire(per_cpu_ptr(stopped, cpu)))
+		if (cpu != smp_processor_id() && !has_stopped(cpu))
 			return false;
 	}
 	return true;
@@ -245,7 +252,7 @@ static void tell_running(void (*send)(int cpu), u64 patience)
 
 	for_each_cpu(cpu)
 	{
-		if (cpu != smp_processor_id() && !smp_load_acquire(per_cpu_ptr(stopped, cpu)))
+		if (cpu != smp_processor_id() && !has_stopped(cpu))
 			send(cpu);
 	}
 	while (!all_stopped() && ktime_get() < end)
@@ -275,7 +282,7 @@ void smp_show_others(void)
 
 		if (cpu == smp_processor_id())
 			continue;
-		if (!smp_load_acquire(per_cpu_ptr(stopped, cpu))) {
+		if (!has_stopped(cpu)) {
 			printk("CPU %d does not answer\n", cpu);
 			continue;
 		}

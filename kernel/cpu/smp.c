@@ -153,6 +153,7 @@ static __init bool wait_for(const bool *flag, u64 ns)
 {
 	u64 end = ktime_get() + ns;
 
+	/* Pairs with the releases in secondary_main(). */
 	while (!smp_load_acquire(flag)) {
 		if (ktime_get() > end)
 			return false;

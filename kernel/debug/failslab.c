@@ -44,7 +44,8 @@ static u64 noise(u64 n)
 
 bool failslab(void)
 {
-	u64 every = READ_ONCE(interval), n;
+	/* Pairs with the release in set_pattern(). */
+	u64 every = smp_load_acquire(&interval), n;
 
 	if (likely(!every) || !in_task() || !current->mm || current->tgid == 1)
 		return false;
@@ -77,6 +78,7 @@ static int set_pattern(const char *text, size_t len)
 	seed = v[0];
 	skip = v[2];
 	calls = failures = 0;
+	/* The pattern first. Pairs with the acquire in failslab(). */
 	smp_store_release(&interval, v[1]);
 	return 0;
 }

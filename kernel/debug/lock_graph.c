@@ -72,6 +72,7 @@ static void lock_graph(void)
 
 static void unlock_graph(void)
 {
+	/* Pairs with the xchg() in lock_graph(). */
 	smp_store_release(&graph_lock, 0);
 }
 
@@ -106,6 +107,7 @@ static u16 new_class(const char *name, int subclass, bool nests, u16 base)
 		lockdep_report("more than %d classes of locks", MAX_CLASSES - 1);
 	classes[n] = (struct lock_class){
 		.name = name, .base = base ? base : n, .subclass = subclass, .nests = nests};
+	/* Whole before lockdep_show() finds it, which looks without the lock. */
 	smp_store_release(&nr_classes, n + 1);
 	return n;
 }
@@ -322,6 +324,7 @@ void class_used(u16 class, unsigned usage)
 
 static void lockdep_show(struct seq *s)
 {
+	/* Pairs with the release in new_class(). */
 	u16 n = smp_load_acquire(&nr_classes);
 
 	seq_printf(s, "# classes %u of %d, orders %u of %d\n", n - 1, MAX_CLASSES - 1,

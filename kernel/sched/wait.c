@@ -140,6 +140,7 @@ void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *e)
 	u64 flags;
 
 	WRITE_ONCE(current->state, TASK_RUNNING);
+	/* Pairs with the release in autoremove_wake_function(): the waker is through with @e. */
 	if (smp_load_acquire(&e->entry.next) == &e->entry && e->entry.prev == &e->entry)
 		return;
 	spin_lock_irqsave(&wq->lock, flags);

@@ -63,6 +63,7 @@ void trace_write(enum trace_event event, unsigned long a, unsigned long b)
 	r->irqs_off = !(flags & X86_EFLAGS_IF);
 	r->pid = current->pid;
 	memcpy(r->comm, current->comm, sizeof(r->comm));
+	/* The record is whole: pairs with the first look at seq in trace_copy(). */
 	smp_store_release(&r->seq, ring->head);
 	local_irq_restore(flags);
 }

@@ -22,6 +22,8 @@ UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 # package manager knows hosts. Numbers of test networks and loopback are no hosts.
 HOST = re.compile(r"\b(?:https?|ftp|git|ssh)://|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:org|com|net|io|edu)\b",
                   re.I)
+BARRIER = re.compile(r"\bsmp_(?:mb|rmb|wmb|store_release|load_acquire)\(")
+BARRIER_LINES = 5  # above it, in which its comment must end
 NOT_A_HOST = re.compile(r"\b(?:test|socket|kernel|sys|proc|struct|sk|self|m|machine)\.net\b")
 
 
@@ -50,6 +52,19 @@ def check_text(path, text):
             yield number, "unfinished work belongs in the README's list of limits"
         if HOST.search(NOT_A_HOST.sub("", line)):
             yield number, "the name of a network host"
+
+
+def check_barriers(path, text):
+    """A barrier says what it orders, or what it pairs with: in a comment on its line or just above."""
+    if not path.endswith(".c") or path.startswith("tests/"):
+        return
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        near = lines[max(0, number - 1 - BARRIER_LINES):number]
+        if not BARRIER.search(line) or line.lstrip().startswith("*"):
+            continue
+        if not any(mark in n for n in near for mark in ("/*", "*/")):
+            yield number, "a barrier without a word on what it pairs with"
 
 
 def check_head(path, text):
@@ -87,7 +102,8 @@ def main():
         except UnicodeDecodeError:
             found.append(f"{path}: not a text file")
             continue
-        for number, what in [*check_text(path, text), *check_head(path, text)]:
+        for number, what in [*check_text(path, text), *check_head(path, text),
+                             *check_barriers(path, text)]:
             found.append(f"{path}:{number}: {what}")
     found += [f"{room}: {what}" for room, what in check_folders(files)]
     for line in found:
