@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -42,6 +43,30 @@ def processors(machine):
 def test_processors_start(cpus, append, expected):
     with vm.Machine(cpus=cpus, net=None, append=f"init.run= {append}", name="test_boot-smp") as m:
         assert processors(m) == expected
+
+
+def per_processor(machine):
+    """{label: [count of each processor]} of /proc/interrupts, and the ticks that each was at work."""
+    rows = re.findall(r"^ *(\w+):((?: +\d+){4})", machine.read_file("/proc/interrupts"), re.M)
+    times = re.findall(r"^cpu\d+ (\d+) \d+ (\d+)", machine.read_file("/proc/stat"), re.M)
+    counts = {label: [int(n) for n in numbers.split()] for label, numbers in rows}
+    return counts, [int(user) + int(system) for user, system in times]
+
+
+def test_processors_are_counted_each():
+    """Timers, calls and time of each processor, while all have something to do."""
+    with vm.Machine(cpus=4, net=None, append="init.run=", name="test_boot-counts") as m:
+        before, worked = per_processor(m)
+        pid = m.spawn("/tests/busy 8", says="busy: 8 threads")
+        deadline = time.monotonic() + vm.limit(30)
+        while True:
+            assert m.run("/stress/vm_stress -r 1")[0] == 0  # threads that unmap
+            after, works = per_processor(m)
+            if (all(b > a for a, b in zip(before["LOC"] + worked, after["LOC"] + works))
+                    and all(sum(after[label]) > 0 for label in ("RES", "CAL", "TLB"))):
+                break
+            assert time.monotonic() < deadline, (before, after, worked, works)
+        m.kill(pid)
 
 
 def test_processors_start_under_uefi():
