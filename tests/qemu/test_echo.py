@@ -136,16 +136,16 @@ def test_ping(machine, size):
 
 
 def test_level_triggered_server(machine):
-    machine.spawn("echo-epoll -l 7", says=r"echo-epoll: bind: Address (already )?in use")
+    machine.spawn("echo-epoll -m lt 7", says=r"echo-epoll: bind: Address (already )?in use")
     machine.kill(machine_server(machine))
-    pid = machine.spawn("echo-epoll -l 7", says=r"echo-epoll: port 7, level-triggered")
+    pid = machine.spawn("echo-epoll -m lt 7", says=r"echo-epoll: port 7, lt")
     with machine.connect() as s:
         echo(s, pattern(4 << 20, "level"), timeout=120)
     with connections(machine, 100 if machine.many else 10) as socks:
         for n, s in enumerate(socks):
             ask(s, b"level %d" % n)
     machine.kill(pid)
-    machine.spawn("echo-epoll 7", says=r"echo-epoll: port 7, edge-triggered")
+    machine.spawn("echo-epoll 7", says=r"echo-epoll: port 7, et")
 
 
 def machine_server(machine):

@@ -1,0 +1,130 @@
+"""
+The same clients against every I/O model: one, a hundred and nine hundred at a time, some of whom say
+all and wait for the rest (half-close), some vanish (reset), some do not read for a while.
+"""
+
+import contextlib
+import select
+import socket
+import time
+
+import pytest
+
+import vm
+from streams import ask, connections, first_difference, pattern, receive, reset
+
+PORTS = {"echo-epoll": 7, "echo-blocking": 8, "echo-nonblock": 9, "echo-select": 10,
+         "echo-poll": 11, "echo-sigio": 12, "echo-aio": 13}
+MODELS = ["echo-epoll -m et", "echo-epoll -m lt", "echo-epoll -m oneshot", "echo-epoll -m exclusive",
+          "echo-blocking -m process", "echo-blocking -m thread",
+          "echo-nonblock", "echo-select", "echo-poll", "echo-aio"]
+# One process from beginning to end, so that its open files can be counted.
+ALONE = ("et", "lt", "oneshot", "thread", "nonblock", "select", "poll", "sigio", "aio")
+SLOW = 10  # clients that do not read: each fills buffers in both directions
+
+MACHINE = {"append": "init.run=", "forward": tuple(PORTS.values())}
+
+
+def talk_and_half_close(s, n):
+    data = pattern(3000 + n, f"half {n}")
+    s.sendall(data)
+    s.shutdown(socket.SHUT_WR)
+    back = receive(s, len(data) + 1)
+    assert not first_difference(data, back), first_difference(data, back)
+
+
+def talk_and_reset(s, n):
+    s.sendall(pattern(2000 + n, f"reset {n}"))
+    reset(s)
+
+
+def fill(s, n):
+    """Sends until nothing more is taken; what was sent."""
+    data = pattern(200_000, f"slow {n}")
+    s.settimeout(0)
+    at = 0
+    with contextlib.suppress(BlockingIOError):
+        while at < len(data):
+            at += s.send(data[at:at + 20_000])
+    s.settimeout(vm.limit(60))
+    return data[:at]
+
+
+def read_late(s, sent):
+    s.shutdown(socket.SHUT_WR)
+    back = receive(s, len(sent) + 1)
+    assert not first_difference(sent, back), first_difference(sent, back)
+
+
+def play(socks):
+    """Every third client half-closes, every third resets, some of the others read late."""
+    slow = socks[2::3][:SLOW]
+    sent = [fill(s, n) for n, s in enumerate(slow)]
+    for n, s in enumerate(socks):
+        if n % 3 == 0:
+            talk_and_half_close(s, n)
+        elif n % 3 == 1:
+            talk_and_reset(s, n)
+        elif s not in slow:
+            ask(s, b"client %d" % n)
+    for s, data in zip(slow, sent):
+        read_late(s, data)
+
+
+def open_files(machine, pid):
+    return len(machine.run(f"ls /proc/{pid}/fd")[1].split())
+
+
+def settles(machine, pid, count):
+    """The server learns of the last resets a moment after us."""
+    deadline = time.monotonic() + vm.limit(20)
+    while open_files(machine, pid) != count:
+        assert time.monotonic() < deadline, f"{open_files(machine, pid)} open files, not {count}"
+
+
+@pytest.fixture(scope="module", params=MODELS, name="server")
+def _server(request, holder):
+    machine = holder.get()
+    name, port = request.param.split()[0], PORTS[request.param.split()[0]]
+    pid = machine.spawn(request.param, says=rf"{name}: port {port}")
+    yield request.param, port, pid
+    if holder.machine is machine and not holder.broken:
+        machine.kill(pid)
+
+
+@pytest.mark.parametrize("count", [1, 100, 900])
+def test_clients(machine, server, count):
+    command, port, pid = server
+    if count > 30 and not machine.many:
+        pytest.skip("so many connections need a tap")
+    alone = command.endswith(ALONE)
+    before = open_files(machine, pid) if alone else 0
+    if count == 1:
+        for role in (lambda s: read_late(s, fill(s, 1)), lambda s: talk_and_half_close(s, 1),
+                     lambda s: talk_and_reset(s, 1)):
+            with machine.connect(port) as s:
+                role(s)
+    else:
+        with connections(machine, count, port) as socks:
+            play(socks)
+    with machine.connect(port) as s:
+        ask(s, b"still there?")
+    if alone:
+        settles(machine, pid, before)
+
+
+@pytest.mark.parametrize("mode", ["blocking", "epoll"])
+def test_datagrams(machine, mode):
+    if machine.net != "tap":
+        pytest.skip("no port is forwarded for UDP")
+    pid = machine.spawn(f"udp-echo -m {mode} 7", says="udp-echo: port 7")
+    with machine.network.inside():
+        s = socket.socket(type=socket.SOCK_DGRAM)
+    with s:
+        s.connect((machine.network.guest, 7))
+        for size in (0, 1, 100, 1472, 4000, 9000):
+            data = pattern(size, f"datagram {size}")
+            s.send(data)
+            assert select.select([s], [], [], vm.limit(10))[0], f"no answer to {size} bytes"
+            assert s.recv(65536) == data
+    machine.kill(pid)
