@@ -55,7 +55,7 @@ static long do_dup3(unsigned oldfd, unsigned newfd, u32 flags)
 out:
 	spin_unlock(&files->lock);
 	if (ret >= 0 && old)
-		close_one(old);
+		close_one(files, old);
 	return ret;
 }
 

@@ -7,6 +7,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/lock.h"
 #include "fs/pipe.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/lib/init.h"
@@ -81,6 +82,13 @@ static long do_fcntl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
 	switch (cmd) {
 	case F_SETFL:
 		return set_flags(fd, f, (u32)arg);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return fcntl_lock(fd, f, cmd, (struct flock __user *)arg);
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
 		return pipe_fcntl(f, (int)cmd, arg);

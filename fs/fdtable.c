@@ -25,6 +25,7 @@
  */
 
 #include "fs/fdtable.h"
+#include "fs/lock.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
@@ -172,11 +173,13 @@ int files_expand(struct files *files, unsigned fd)
 	return 0;
 }
 
-void close_one(struct file *f)
+int close_one(struct files *files, struct file *f)
 {
-	if (f->f_op->flush)
-		f->f_op->flush(f);
+	int err = f->f_op->flush ? f->f_op->flush(f) : 0;
+
+	locks_close(f, files);
 	fput(f);
+	return err;
 }
 
 void files_put(struct files *files)
@@ -189,7 +192,7 @@ void files_put(struct files *files)
 
 		if (!f)
 			continue;
-		close_one(f);
+		close_one(files, f);
 		if (fd % 256 == 255)
 			cond_resched();
 	}
@@ -370,17 +373,11 @@ int close_fd(unsigned fd)
 {
 	struct files *files = current->files;
 	struct file *f;
-	int err = 0;
 
 	spin_lock(&files->lock);
 	f = take_file(files, fd);
 	spin_unlock(&files->lock);
-	if (!f)
-		return -EBADF;
-	if (f->f_op->flush)
-		err = f->f_op->flush(f);
-	fput(f);
-	return err;
+	return f ? close_one(files, f) : -EBADF;
 }
 
 void close_numbers(struct files *files, unsigned first, unsigned last)
@@ -398,7 +395,7 @@ void close_numbers(struct files *files, unsigned first, unsigned last)
 		if (!f)
 			continue; /* reserved */
 		spin_unlock(&files->lock);
-		close_one(f);
+		close_one(files, f);
 		if (++done % 256 == 0)
 			cond_resched();
 		spin_lock(&files->lock);

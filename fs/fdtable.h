@@ -64,8 +64,8 @@ struct files *files_alloc(unsigned slots); /* NULL without memory */
 struct files *files_dup(struct files *old, unsigned limit);
 /* Drops a task's reference; the last one closes everything. */
 void files_put(struct files *files);
-/* flush() and fput(): one descriptor less. */
-void close_one(struct file *f);
+/* flush(), record locks and fput(): one descriptor of @files less. What flush() said. */
+int close_one(struct files *files, struct file *f);
 void close_numbers(struct files *files, unsigned first, unsigned last); /* both inclusive */
 unsigned nofile_limit(void);                                            /* of the current process */
 

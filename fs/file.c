@@ -19,6 +19,7 @@
 
 #include "fs/eventpoll.h"
 #include "fs/internal.h"
+#include "fs/lock.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/sysctl.h"
@@ -87,6 +88,7 @@ void fput(struct file *f)
 	if (!refcount_dec_and_test(&f->refs))
 		return;
 	eventpoll_release(f);
+	locks_fput(f);
 	if ((f->f_flags & O_ASYNC) && f->f_op->fasync)
 		f->f_op->fasync(-1, f, false);
 	if (f->f_op->release)

@@ -72,6 +72,7 @@ void iput(struct inode *i)
 		return;
 	if (i->i_sb->s_op->evict)
 		i->i_sb->s_op->evict(i);
+	kfree(i->i_locks); /* empty: locks belong to open files */
 	kmem_cache_free(inode_cache, i);
 }
 

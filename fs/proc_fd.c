@@ -138,7 +138,8 @@ int proc_show_fdinfo(struct task *t, const struct proc_ref *ref, struct seq *s)
 		return -ENOENT;
 	if (vfs_getattr(f, &st))
 		st.ino = 0;
-	seq_printf(s, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", READ_ONCE(f->f_pos),
+	seq_printf(s, "pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n",
+		   f->f_mode & FMODE_STREAM ? 0 : READ_ONCE(f->f_pos),
 		   f->f_flags | (cloexec ? O_CLOEXEC : 0) | (f->f_mode & FMODE_PATH ? O_PATH : 0),
 		   f->f_mnt->id, st.ino);
 	if (f->f_op->show_fdinfo)

@@ -1,6 +1,8 @@
 /* Flags of open(2), fcntl(2), dup3(2), pipe2(2) and the *at calls. */
 #pragma once
 
+#include "kernel/lib/types.h"
+
 #define O_ACCMODE   00000003
 #define O_RDONLY    00000000
 #define O_WRONLY    00000001
@@ -42,7 +44,20 @@
 #define F_GETPIPE_SZ    1032
 #define F_ADD_SEALS     1033
 #define F_GET_SEALS     1034
+#define F_OFD_GETLK     36
+#define F_OFD_SETLK     37
+#define F_OFD_SETLKW    38
 #define FD_CLOEXEC      1
+
+#define F_RDLCK 0
+#define F_WRLCK 1
+#define F_UNLCK 2
+
+struct flock {
+	s16 l_type, l_whence;
+	s64 l_start, l_len;
+	s32 l_pid;
+};
 
 #define AT_FDCWD            -100
 #define AT_SYMLINK_NOFOLLOW 0x100
