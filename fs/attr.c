@@ -7,6 +7,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/signal.h"
@@ -65,16 +66,23 @@ int do_chmod(struct inode *inode, u32 mode)
 	return 0;
 }
 
+/* Takes over the references of @p. */
+static long chmod_path(struct path *p, u32 mode)
+{
+	int err = do_chmod(p->dentry->d_inode, mode);
+
+	if (!err)
+		notify_dentry(p->dentry, IN_ATTRIB);
+	path_put(p);
+	return err;
+}
+
 static long chmod_at(int dfd, const char __user *name, u32 mode)
 {
 	struct path p;
 	int err = target_at(dfd, name, 0, 0, &p);
 
-	if (err)
-		return err;
-	err = do_chmod(p.dentry->d_inode, mode);
-	path_put(&p);
-	return err;
+	return err ? err : chmod_path(&p, mode);
 }
 
 SYSCALL_DEFINE2(chmod, const char __user *, name, u32, mode)
@@ -92,11 +100,7 @@ SYSCALL_DEFINE2(fchmod, unsigned, fd, u32, mode)
 	struct path p;
 	int err = target_fd(fd, &p);
 
-	if (err)
-		return err;
-	err = do_chmod(p.dentry->d_inode, mode);
-	path_put(&p);
-	return err;
+	return err ? err : chmod_path(&p, mode);
 }
 
 /* ---- owner ---- */
@@ -124,6 +128,7 @@ static long do_chown(struct path *p, u32 uid, u32 gid)
 			i->i_mode &= ~(i->i_mode & 0010 ? S_ISUID | S_ISGID : S_ISUID);
 		i->i_ctime = ktime_get_real();
 		mutex_unlock(&i->i_mutex);
+		notify_dentry(p->dentry, IN_ATTRIB);
 	}
 	path_put(p);
 	return err;
@@ -162,6 +167,14 @@ SYSCALL_DEFINE3(fchown, unsigned, fd, u32, uid, u32, gid)
 
 /* ---- times ---- */
 
+/* Only one of the two times is what reading or writing would have done. */
+static u32 utimes_event(const struct timespec *ts)
+{
+	if (ts && ts[1].tv_nsec == UTIME_OMIT)
+		return IN_ACCESS;
+	return ts && ts[0].tv_nsec == UTIME_OMIT ? IN_MODIFY : IN_ATTRIB;
+}
+
 /* ts NULL: both now. Takes over the references of @p. */
 static long do_utimes(struct path *p, const struct timespec *ts)
 {
@@ -185,6 +198,7 @@ static long do_utimes(struct path *p, const struct timespec *ts)
 			i->i_mtime = timespec_to_ns(&ts[1]);
 		i->i_ctime = now;
 		mutex_unlock(&i->i_mutex);
+		notify_dentry(p->dentry, utimes_event(ts));
 	}
 	path_put(p);
 	return err;

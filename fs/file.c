@@ -20,6 +20,7 @@
 #include "fs/eventpoll.h"
 #include "fs/internal.h"
 #include "fs/lock.h"
+#include "fs/notify.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/sysctl.h"
@@ -87,6 +88,7 @@ void fput(struct file *f)
 {
 	if (!refcount_dec_and_test(&f->refs))
 		return;
+	notify_file(f, f->f_mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	eventpoll_release(f);
 	locks_fput(f);
 	if ((f->f_flags & O_ASYNC) && f->f_op->fasync)

@@ -12,6 +12,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "fs/pipe.h"
 #include "kernel/lib/init.h"
 #include "kernel/mm/slab.h"
@@ -70,6 +71,8 @@ void iput(struct inode *i)
 {
 	if (!refcount_dec_and_test(&i->refs))
 		return;
+	if (unlikely(READ_ONCE(i->i_watches)))
+		notify_gone(i, i->i_nlink ? IN_UNMOUNT : IN_DELETE_SELF);
 	if (i->i_sb->s_op->evict)
 		i->i_sb->s_op->evict(i);
 	kfree(i->i_locks); /* empty: locks belong to open files */

@@ -110,6 +110,19 @@ int kern_path(const char *name, unsigned flags, struct path *out);
 struct dentry *lookup_one(struct dentry *dir, const char *name, size_t len);
 int may_create(struct dentry *dir, struct dentry *d);
 
+/* Subclasses for mutex_lock_nested() of i_mutex. */
+enum { I_PARENT, I_PARENT2, I_CHILD };
+static inline void lock_dir(struct dentry *dir)
+{
+	mutex_lock(&dir->d_inode->i_mutex);
+}
+static inline void unlock_dir(struct dentry *dir)
+{
+	mutex_unlock(&dir->d_inode->i_mutex);
+}
+/* May the name @d be taken out of @dir (locked)? @isdir: the caller wants a directory. */
+int may_delete(struct dentry *dir, struct dentry *d, bool isdir);
+
 /* ---- namespace.c: names made and unmade, parents not locked by the caller ---- */
 int do_mkdirat(int dfd, const char *name, u32 mode);
 int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev);

@@ -1,38 +1,18 @@
 /*
- * Names made and unmade: mkdir, mknod, symlink, link, unlink, rmdir, rename, readlink. Each walks to
+ * Names made and unmade: mkdir, mknod, symlink, link, unlink, rmdir, readlink. Each walks to
  * the parent directory, locks it, looks the last component up, checks what Linux checks in that
  * order, and asks the file system; the name cache follows.
  *
  * LOCKING
- *	One directory: its i_mutex, then the i_mutex of the inode that gains or loses a name.
- *	rename(2) between two directories: rename_mutex, then both directories, the one that lies
- *	above the other first, then the inode that is replaced. rename_mutex makes "lies above"
- *	stay true, and since only its holder locks two directories that are not parent and child,
- *	the order among unrelated ones does not matter.
+ *	The directory's i_mutex, then the i_mutex of the inode that gains or loses a name. For two
+ *	directories see rename.c.
  */
 
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
-
-#define RENAME_NOREPLACE 1u
-#define RENAME_EXCHANGE  2u
-
-/* Subclasses for mutex_lock_nested(). */
-enum { I_PARENT, I_PARENT2, I_CHILD };
-
-static DEFINE_MUTEX(rename_mutex);
-
-static void lock_dir(struct dentry *dir)
-{
-	mutex_lock(&dir->d_inode->i_mutex);
-}
-
-static void unlock_dir(struct dentry *dir)
-{
-	mutex_unlock(&dir->d_inode->i_mutex);
-}
 
 /* ---- making ---- */
 
@@ -66,6 +46,8 @@ static struct dentry *start_create(struct nameidata *nd, bool dir)
 
 static void end_create(struct nameidata *nd, struct dentry *d)
 {
+	if (d->d_inode)
+		notify_name(nd->path.dentry->d_inode, d, IN_CREATE);
 	dput(d);
 	unlock_dir(nd->path.dentry);
 }
@@ -157,6 +139,8 @@ static int link_inode(struct inode *inode, struct inode *dir, struct dentry *d)
 	mutex_lock_nested(&inode->i_mutex, I_CHILD);
 	err = inode->i_nlink ? dir->i_op->link(inode, dir, d) : -ENOENT;
 	mutex_unlock(&inode->i_mutex);
+	if (!err)
+		notify_inode(inode, IN_ATTRIB);
 	return err;
 }
 
@@ -190,8 +174,7 @@ out_old:
 
 /* ---- unmaking ---- */
 
-/* May the name @d be taken out of @dir (locked)? @isdir: the caller wants a directory. */
-static int may_delete(struct dentry *dir, struct dentry *d, bool isdir)
+int may_delete(struct dentry *dir, struct dentry *d, bool isdir)
 {
 	const struct inode *i = d->d_inode, *parent = dir->d_inode;
 	int err;
@@ -208,6 +191,21 @@ static int may_delete(struct dentry *dir, struct dentry *d, bool isdir)
 	if (!isdir && S_ISDIR(i->i_mode))
 		return -EISDIR;
 	return READ_ONCE(d->d_mounted) ? -EBUSY : 0;
+}
+
+/* The events of a name that is gone, in Linux's order: the file's own end comes first. */
+static void notify_removed(struct inode *dir, struct dentry *d, bool isdir)
+{
+	struct inode *i = d->d_inode;
+
+	if (likely(!READ_ONCE(nr_watches)))
+		return;
+	if (!isdir)
+		notify_inode(i, IN_ATTRIB);
+	/* Nobody has it open: the caller's dput() will be its end. */
+	if (!i->i_nlink && refcount_read(&d->refs) == 1 && refcount_read(&i->refs) == 1)
+		notify_gone(i, IN_DELETE_SELF);
+	notify_name(dir, d, IN_DELETE);
 }
 
 /* @dir is locked. */
@@ -228,6 +226,8 @@ static int remove_name(struct dentry *dir, struct dentry *d, bool isdir)
 	if (!err)
 		d_drop(d);
 	mutex_unlock(&i->i_mutex);
+	if (!err)
+		notify_removed(parent, d, isdir);
 	return err;
 }
 
@@ -284,135 +284,6 @@ int do_rmdirat(int dfd, const char *name)
 		dput(d);
 out:
 	path_end(&nd);
-	return err;
-}
-
-/* ---- renaming ---- */
-
-/* Locks both directories; returns whether rename_mutex was needed. */
-static bool lock_rename(struct dentry *a, struct dentry *b)
-{
-	if (a == b) {
-		lock_dir(a);
-		return false;
-	}
-	mutex_lock(&rename_mutex);
-	if (d_is_ancestor(b, a)) {
-		struct dentry *tmp = a;
-
-		a = b;
-		b = tmp;
-	}
-	mutex_lock_nested(&a->d_inode->i_mutex, I_PARENT);
-	mutex_lock_nested(&b->d_inode->i_mutex, I_PARENT2);
-	return true;
-}
-
-static void unlock_rename(struct dentry *a, struct dentry *b, bool two)
-{
-	unlock_dir(a);
-	if (two) {
-		unlock_dir(b);
-		mutex_unlock(&rename_mutex);
-	}
-}
-
-/* Both directories locked, od exists, neither is above the other. */
-static int rename_locked(struct dentry *odir, struct dentry *od, struct dentry *ndir,
-			 struct dentry *nd, unsigned flags)
-{
-	struct inode *old = od->d_inode, *victim = nd->d_inode;
-	bool isdir = S_ISDIR(old->i_mode);
-	int err;
-
-	if (old == victim)
-		return 0; /* two names of one file: rename(2) does nothing */
-	err = may_delete(odir, od, isdir);
-	if (err)
-		return err;
-	if (!victim)
-		err = may_create(ndir, nd);
-	else if (flags & RENAME_EXCHANGE)
-		err = may_delete(ndir, nd, S_ISDIR(victim->i_mode));
-	else
-		err = may_delete(ndir, nd, isdir);
-	if (err)
-		return err;
-	if (!odir->d_inode->i_op->rename)
-		return -EPERM;
-	if (victim)
-		mutex_lock_nested(&victim->i_mutex, I_CHILD);
-	err = odir->d_inode->i_op->rename(odir->d_inode, od, ndir->d_inode, nd, flags);
-	if (victim)
-		mutex_unlock(&victim->i_mutex);
-	return err;
-}
-
-/* @from and @to have been walked to their parents. */
-static int rename_between(struct nameidata *from, struct nameidata *to, unsigned flags)
-{
-	struct dentry *odir = from->path.dentry, *ndir = to->path.dentry, *od, *nd;
-	bool two = lock_rename(odir, ndir);
-	int err;
-
-	od = lookup_one(odir, from->last, from->last_len);
-	nd = IS_ERR(od) ? od : lookup_one(ndir, to->last, to->last_len);
-	if (IS_ERR(nd)) {
-		err = (int)PTR_ERR(nd);
-		goto out;
-	}
-	err = -ENOENT;
-	if (!od->d_inode)
-		goto out;
-	err = -EEXIST;
-	if ((flags & RENAME_NOREPLACE) && nd->d_inode)
-		goto out;
-	err = -ENOENT;
-	if ((flags & RENAME_EXCHANGE) && !nd->d_inode)
-		goto out;
-	err = -ENOTDIR;
-	if ((flags & RENAME_EXCHANGE) && to->trailing && !S_ISDIR(nd->d_inode->i_mode))
-		goto out;
-	if (!S_ISDIR(od->d_inode->i_mode) &&
-	    (from->trailing || (to->trailing && !(flags & RENAME_EXCHANGE))))
-		goto out;
-	err = -EINVAL; /* a directory into itself */
-	if (d_is_ancestor(od, ndir))
-		goto out;
-	err = flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	if (nd->d_inode && d_is_ancestor(nd, odir))
-		goto out;
-	err = rename_locked(odir, od, ndir, nd, flags);
-out:
-	unlock_rename(odir, ndir, two);
-	if (!IS_ERR(od))
-		dput(od);
-	if (!IS_ERR(nd))
-		dput(nd);
-	return err;
-}
-
-static int do_renameat(int odfd, const char *oname, int ndfd, const char *nname, unsigned flags)
-{
-	struct nameidata from, to;
-	int err = path_parentat(&from, odfd, oname);
-
-	if (err)
-		return err;
-	err = path_parentat(&to, ndfd, nname);
-	if (err)
-		goto out_from;
-	if (from.path.mnt != to.path.mnt)
-		err = -EXDEV;
-	else if (from.last_type != LAST_NORM)
-		err = -EBUSY;
-	else if (to.last_type != LAST_NORM)
-		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	else
-		err = rename_between(&from, &to, flags);
-	path_end(&to);
-out_from:
-	path_end(&from);
 	return err;
 }
 
@@ -532,31 +403,6 @@ SYSCALL_DEFINE5(linkat, int, odfd, const char __user *, from, int, ndfd, const c
 	if (flags & AT_EMPTY_PATH)
 		lookup |= LOOKUP_EMPTY;
 	return with_names(from, to, lookup, link_names, (int[]){odfd, ndfd, (int)lookup});
-}
-
-static long rename_names(char *from, char *to, const int *args)
-{
-	return do_renameat(args[0], from, args[1], to, (unsigned)args[2]);
-}
-
-SYSCALL_DEFINE2(rename, const char __user *, from, const char __user *, to)
-{
-	return with_names(from, to, 0, rename_names, (int[]){AT_FDCWD, AT_FDCWD, 0});
-}
-
-SYSCALL_DEFINE4(renameat, int, odfd, const char __user *, from, int, ndfd, const char __user *, to)
-{
-	return with_names(from, to, 0, rename_names, (int[]){odfd, ndfd, 0});
-}
-
-SYSCALL_DEFINE5(renameat2, int, odfd, const char __user *, from, int, ndfd, const char __user *, to,
-		unsigned, flags)
-{
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
-		return -EINVAL;
-	if ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE))
-		return -EINVAL;
-	return with_names(from, to, 0, rename_names, (int[]){odfd, ndfd, (int)flags});
 }
 
 static long user_unlinkat(int dfd, const char __user *uname, bool dir)

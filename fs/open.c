@@ -10,6 +10,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
@@ -118,7 +119,10 @@ static struct file *open_path(const struct path *at, u32 flags, bool created)
 	if (err)
 		return ERR_PTR(err);
 	f = open_inode(at, flags);
-	if (IS_ERR(f) || created || !(flags & O_TRUNC) || !S_ISREG(inode->i_mode) || !inode->i_op ||
+	if (IS_ERR(f))
+		return f;
+	notify_file(f, IN_OPEN);
+	if (created || !(flags & O_TRUNC) || !S_ISREG(inode->i_mode) || !inode->i_op ||
 	    !inode->i_op->truncate)
 		return f;
 	err = do_truncate(inode, 0);
@@ -126,6 +130,7 @@ static struct file *open_path(const struct path *at, u32 flags, bool created)
 		fput(f);
 		return ERR_PTR(err);
 	}
+	notify_file(f, IN_MODIFY);
 	return f;
 }
 
@@ -175,8 +180,10 @@ static struct file *open_create(struct nameidata *nd, u32 flags, u32 mode)
 		if (!err)
 			err = dir->i_op->create ? dir->i_op->create(dir, d, mode & ~current_umask())
 						: -EACCES;
-		if (!err)
+		if (!err) {
+			notify_name(dir, d, IN_CREATE);
 			err = 1;
+		}
 	}
 	mutex_unlock(&dir->i_mutex);
 	at = (struct path){nd->path.mnt, d};
@@ -357,6 +364,8 @@ SYSCALL_DEFINE2(truncate, const char __user *, name, loff_t, len)
 		err = check_size_limit(inode, len);
 	if (!err)
 		err = do_truncate(inode, len);
+	if (!err)
+		notify_dentry(p.dentry, IN_MODIFY);
 	path_put(&p);
 	return err;
 }
@@ -378,6 +387,8 @@ SYSCALL_DEFINE2(ftruncate, unsigned, fd, loff_t, len)
 		err = check_size_limit(inode, len);
 		if (!err)
 			err = do_truncate(inode, len);
+		if (!err)
+			notify_file(f.file, IN_MODIFY);
 	}
 	fdput(f);
 	return err;
@@ -412,6 +423,8 @@ SYSCALL_DEFINE4(fallocate, unsigned, fd, int, mode, loff_t, off, loff_t, len)
 	err = check_fallocate(f.file, off, len);
 	if (!err)
 		err = f.file->f_op->fallocate(f.file, mode, off, len);
+	if (!err)
+		notify_file(f.file, IN_MODIFY);
 	fdput(f);
 	return err;
 }

@@ -14,6 +14,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
@@ -32,6 +33,7 @@
 static ssize_t read_user(struct file *f, void __user *buf, size_t count, loff_t *pos)
 {
 	struct iov_iter it;
+	ssize_t ret;
 
 	if (unlikely(!(f->f_mode & FMODE_READ)))
 		return -EBADF;
@@ -42,12 +44,16 @@ static ssize_t read_user(struct file *f, void __user *buf, size_t count, loff_t 
 	if (unlikely(count > MAX_RW_COUNT))
 		count = MAX_RW_COUNT;
 	iov_iter_user(&it, buf, count);
-	return f->f_op->read(f, &it, pos);
+	ret = f->f_op->read(f, &it, pos);
+	if (ret > 0)
+		notify_file(f, IN_ACCESS);
+	return ret;
 }
 
 static ssize_t write_user(struct file *f, const void __user *buf, size_t count, loff_t *pos)
 {
 	struct iov_iter it;
+	ssize_t ret;
 
 	if (unlikely(!(f->f_mode & FMODE_WRITE)))
 		return -EBADF;
@@ -58,7 +64,10 @@ static ssize_t write_user(struct file *f, const void __user *buf, size_t count, 
 	if (unlikely(count > MAX_RW_COUNT))
 		count = MAX_RW_COUNT;
 	iov_iter_user(&it, (void __user *)buf, count);
-	return f->f_op->write(f, &it, pos);
+	ret = f->f_op->write(f, &it, pos);
+	if (ret > 0)
+		notify_file(f, IN_MODIFY);
+	return ret;
 }
 
 SYSCALL_DEFINE3(read, unsigned, fd, void __user *, buf, size_t, count)
@@ -119,16 +128,26 @@ SYSCALL_DEFINE4(pwrite64, unsigned, fd, const void __user *, buf, size_t, count,
 
 ssize_t vfs_read_iter(struct file *f, struct iov_iter *it, loff_t *pos)
 {
+	ssize_t ret;
+
 	if (!(f->f_mode & FMODE_READ))
 		return -EBADF;
-	return f->f_op->read ? f->f_op->read(f, it, pos) : -EINVAL;
+	ret = f->f_op->read ? f->f_op->read(f, it, pos) : -EINVAL;
+	if (ret > 0)
+		notify_file(f, IN_ACCESS);
+	return ret;
 }
 
 ssize_t vfs_write_iter(struct file *f, struct iov_iter *it, loff_t *pos)
 {
+	ssize_t ret;
+
 	if (!(f->f_mode & FMODE_WRITE))
 		return -EBADF;
-	return f->f_op->write ? f->f_op->write(f, it, pos) : -EINVAL;
+	ret = f->f_op->write ? f->f_op->write(f, it, pos) : -EINVAL;
+	if (ret > 0)
+		notify_file(f, IN_MODIFY);
+	return ret;
 }
 
 /* @pos NULL: the file's own position. */

@@ -5,6 +5,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/notify.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
@@ -331,6 +332,7 @@ static long read_dir(struct file *f, struct getdents *g, size_t count)
 	err = f->f_inode->i_nlink ? f->f_op->iterate(f, &g->ctx) : -ENOENT;
 	f->f_pos = g->ctx.pos;
 	mutex_unlock(&f->f_inode->i_mutex);
+	notify_file(f, IN_ACCESS);
 	if (!g->prev)
 		return err ? err : g->err;
 	if (put_user((u64)g->ctx.pos, (u64 __user *)(g->prev + 8)))

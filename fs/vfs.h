@@ -14,6 +14,7 @@
 struct super_block;
 struct mount;
 struct inode_locks;
+struct watch;
 
 /* A place in the tree. */
 struct path {
@@ -60,6 +61,7 @@ struct inode {
 	const struct inode_operations *i_op; /* [I] */
 	const struct file_operations *i_fop; /* [I] */
 	struct mutex i_mutex;                /* contents of a directory, size and data of a file */
+	struct watch *i_watches;             /* fs/inotify.c; NULL if nobody watches */
 	struct inode_locks *i_locks;         /* fs/lock.c; NULL until the first lock */
 	void *i_private;                     /* file system's own: pages, pipe, device */
 	u64 i_private2;

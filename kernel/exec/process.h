@@ -46,6 +46,8 @@
 struct user_count {
 	atomic_t processes; /* live threads */
 	atomic_t signals;   /* struct sigqueue */
+	atomic_t inotifies; /* inotify files */
+	atomic_t watches;   /* inotify watches */
 };
 struct user_count *user_count(u32 uid);
 
