@@ -19,8 +19,6 @@
 #include "kernel/mm/mm.h"
 #include "kernel/mm/slab.h"
 
-#define USER_HZ 100 /* of the times in stat, as user space knows it */
-
 static const struct pid_entry pid_entries[];
 static const struct inode_operations pid_iops;
 static const struct file_operations pid_fops;
@@ -92,7 +90,8 @@ struct picture {
 	u32 uid[3], gid[3]; /* real, effective, saved */
 	int threads, exit_signal, exit_code, cpu;
 	bool tty;
-	u64 runtime, cutime, cstime, start, switches, cpus;
+	struct cputime used, children;
+	u64 start, switches, cpus;
 	sigset_t pending, shared, blocked, ignored, caught;
 	u64 vsize, rss, arg_start, arg_end, env_start, env_end, brk_start, stack;
 };
@@ -128,10 +127,9 @@ static void picture_process(struct picture *p, struct task *t, bool thread)
 	p->threads = g->nr_threads;
 	memcpy(p->uid, (u32[]){g->uid, g->euid, g->suid}, sizeof(p->uid));
 	memcpy(p->gid, (u32[]){g->gid, g->egid, g->sgid}, sizeof(p->gid));
-	p->cutime = g->cutime;
-	p->cstime = g->cstime;
+	p->children = g->children_time;
 	if (!thread)
-		p->runtime = process_runtime(g);
+		p->used = process_cputime(g);
 	get_signal_masks(t, &p->pending, &p->shared, &p->blocked, &p->ignored, &p->caught);
 }
 
@@ -149,7 +147,7 @@ static int take_picture(struct picture *p, struct task *t, bool thread)
 		memcpy(p->comm, t->comm, sizeof(p->comm));
 		p->comm[TASK_COMM_LEN - 1] = '\0';
 		p->state = state_letter(READ_ONCE(t->state));
-		p->runtime = t->sum_runtime;
+		p->used = task_cputime(t);
 		p->switches = t->nr_switches;
 		p->start = t->start_time;
 		p->cpus = t->cpus_allowed;
@@ -274,7 +272,6 @@ static u64 ticks(u64 ns)
 	return ns / (NSEC_PER_SEC / USER_HZ);
 }
 
-/* User and kernel time are not told apart here: all of it is shown as user time. */
 static int show_stat(struct task *t, const struct proc_ref *ref, struct seq *s)
 {
 	struct picture p;
@@ -284,8 +281,8 @@ static int show_stat(struct task *t, const struct proc_ref *ref, struct seq *s)
 		return err;
 	seq_printf(s, "%d (%s) %c %d %d %d %d -1 0 0 0 0 0", t->pid, p.comm, p.state, p.ppid,
 		   p.pgrp, p.session, p.tty ? (int)MKDEV(5, 1) : 0);
-	seq_printf(s, " %lu 0 %lu %lu 20 0 %d 0 %lu", ticks(p.runtime), ticks(p.cutime),
-		   ticks(p.cstime), p.threads, ticks(p.start));
+	seq_printf(s, " %lu %lu %lu %lu 20 0 %d 0 %lu", ticks(p.used.user), ticks(p.used.system),
+		   ticks(p.children.user), ticks(p.children.system), p.threads, ticks(p.start));
 	seq_printf(s, " %lu %lu %lu 0 0 %lu 0 0", p.vsize, p.rss, (u64)RLIM_INFINITY, p.stack);
 	seq_printf(s, " %lu %lu %lu %lu 0 0 0", p.pending & 0x7fffffff, p.blocked & 0x7fffffff,
 		   p.ignored & 0x7fffffff, p.caught & 0x7fffffff);

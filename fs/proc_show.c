@@ -11,15 +11,17 @@
 #include "kernel/sched/sched.h"
 #include "kernel/time/ktime.h"
 
-#define USER_HZ 100
-
 /* ---- time ---- */
 
 static u64 idle_ns(void)
 {
-	u64 sum = 0;
+	u64 sum = 0, idle;
 
-	for_each_cpu(cpu) sum += sched_idle_ns(cpu);
+	for_each_cpu(cpu)
+	{
+		sched_cputime(cpu, &idle);
+		sum += idle;
+	}
 	return sum;
 }
 
@@ -36,10 +38,10 @@ static u64 ticks(u64 ns)
 	return ns / (NSEC_PER_SEC / USER_HZ);
 }
 
-/* Busy time is not split into user and kernel: it is all in the first column. */
-static void show_cpu_line(struct seq *s, const char *name, u64 busy, u64 idle)
+static void show_cpu_line(struct seq *s, const char *name, struct cputime busy, u64 idle)
 {
-	seq_printf(s, "%s %lu 0 0 %lu 0 0 0 0 0 0\n", name, ticks(busy), ticks(idle));
+	seq_printf(s, "%s %lu 0 %lu %lu 0 0 0 0 0 0\n", name, ticks(busy.user), ticks(busy.system),
+		   ticks(idle));
 }
 
 static unsigned count_tasks(pid_t *last)
@@ -60,22 +62,29 @@ static unsigned count_tasks(pid_t *last)
 
 static void show_stat(struct seq *s)
 {
-	u64 now = ktime_get(), idle = idle_ns(), switches = 0, all = now * (u64)nr_cpus;
+	u64 idle, all_idle = 0, switches = 0;
+	struct cputime busy, all_busy = {0};
 	char name[8];
 	pid_t last;
 
-	show_cpu_line(s, "cpu ", all > idle ? all - idle : 0, idle);
 	for_each_cpu(cpu)
 	{
-		u64 i = sched_idle_ns(cpu);
-
+		busy = sched_cputime(cpu, &idle);
+		all_busy.user += busy.user;
+		all_busy.system += busy.system;
+		all_idle += idle;
+	}
+	show_cpu_line(s, "cpu ", all_busy, all_idle);
+	for_each_cpu(cpu)
+	{
+		busy = sched_cputime(cpu, &idle);
 		scnprintf(name, sizeof(name), "cpu%d", cpu);
-		show_cpu_line(s, name, now > i ? now - i : 0, i);
+		show_cpu_line(s, name, busy, idle);
 		switches += sched_nr_switches(cpu);
 	}
 	count_tasks(&last);
 	seq_printf(s, "ctxt %lu\nbtime %lu\nprocesses %d\nprocs_running %d\nprocs_blocked 0\n",
-		   switches, (u64)((ktime_get_real() - now) / NSEC_PER_SEC), last,
+		   switches, (u64)((ktime_get_real() - ktime_get()) / NSEC_PER_SEC), last,
 		   sched_nr_running());
 }
 PROC_ENTRY(stat, "stat", show_stat);

@@ -228,6 +228,19 @@ static bool may_limit(const struct signal_struct *g)
 	       (me->uid == g->uid && me->uid == g->euid && me->uid == g->suid);
 }
 
+static void set_rlimit(struct signal_struct *g, unsigned what, const struct rlimit *new)
+{
+	struct sighand *sh;
+	u64 flags;
+
+	g->rlim[what] = *new;
+	if (what != RLIMIT_CPU)
+		return;
+	sh = lock_sighand(g, &flags);
+	WRITE_ONCE(g->cpu_timers, true); /* the next tick looks at it */
+	unlock_sighand(sh, flags);
+}
+
 static int do_prlimit(pid_t pid, unsigned what, const struct rlimit *new, struct rlimit *old)
 {
 	struct signal_struct *g = current->signal;
@@ -251,7 +264,7 @@ static int do_prlimit(pid_t pid, unsigned what, const struct rlimit *new, struct
 		if (new)
 			err = check_rlimit(g, what, new);
 		if (new && !err)
-			g->rlim[what] = *new;
+			set_rlimit(g, what, new);
 	}
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	return err;

@@ -58,7 +58,6 @@
 #define MAX_ARGS      (6ul << 20)
 #define STACK_RESERVE (32 * PAGE_SIZE) /* mapped below what is on the stack at the start */
 #define PIE_BASE      0x555555554000ul
-#define USER_HZ       100
 
 /* argv, envp and the path: the strings one after the other. */
 struct arg_block {
@@ -362,6 +361,7 @@ static void begin_new_program(struct exec *x)
 	replace_mm(x);
 	unshare_sighand(x);
 	flush_signal_handlers(t);
+	posix_timers_exit(t->signal);
 	t->sas_sp = t->sas_size = 0;
 	t->sas_flags = SS_DISABLE;
 	t->restart_fn = NULL;

@@ -27,13 +27,19 @@
 #include "kernel/exec/process.h"
 #include "kernel/mm/mm.h"
 
-u64 process_runtime(struct signal_struct *g)
+void cputime_add(struct cputime *to, struct cputime c)
 {
-	u64 sum = g->utime;
+	to->user += c.user;
+	to->system += c.system;
+}
+
+struct cputime process_cputime(struct signal_struct *g)
+{
+	struct cputime sum = g->dead_time;
 	struct task *t;
 
 	list_for_each_entry(t, &g->threads, thread_link)
-		sum += task_runtime(t);
+		cputime_add(&sum, task_cputime(t));
 	return sum;
 }
 
@@ -48,8 +54,8 @@ void release_task(struct task *t)
 	struct sighand *sh;
 	u64 flags;
 
-	g->utime += task_runtime(t);
 	sh = lock_sighand(g, &flags);
+	cputime_add(&g->dead_time, task_cputime(t));
 	list_del_init(&t->thread_link);
 	if (g->leader == t)
 		g->leader = NULL;
@@ -72,13 +78,16 @@ static bool notify_parent(struct signal_struct *g)
 	int status = process_status(g), sig = g->leader->exit_signal;
 	siginfo_t info = {.si_code = status & 0x7f ? CLD_KILLED : CLD_EXITED};
 	bool autoreap = false;
+	struct cputime used;
 	struct sighand *sh;
 	u64 flags;
 
 	info.si_pid = g->pid;
 	info.si_uid = g->uid;
 	info.si_status = status & 0x7f ? status & 0x7f : status >> 8 & 0xff;
-	info.si_utime = (s64)(process_runtime(g) / (NSEC_PER_SEC / 100));
+	used = process_cputime(g);
+	info.si_utime = (s64)(used.user / (NSEC_PER_SEC / USER_HZ));
+	info.si_stime = (s64)(used.system / (NSEC_PER_SEC / USER_HZ));
 	sh = lock_sighand(parent, &flags);
 	if (sig == SIGCHLD) {
 		const struct sigaction *act = &sh->action[SIGCHLD - 1];
@@ -237,6 +246,7 @@ void do_exit(int code)
 			panic("process 1 (%s) has ended with wait status %#x", t->comm,
 			      g->group_exit ? g->group_exit_code : code);
 		timer_cancel_sync(&g->real_timer);
+		posix_timers_exit(g);
 	}
 	exit_resources(t);
 	exit_notify(code);

@@ -93,6 +93,7 @@ struct signal_struct *signal_alloc(void)
 	INIT_LIST_HEAD(&g->sibling);
 	INIT_LIST_HEAD(&g->pending);
 	INIT_LIST_HEAD(&g->pgrp_link);
+	INIT_LIST_HEAD(&g->posix_timers);
 	init_waitqueue_head(&g->wait_chldexit);
 	init_waitqueue_head(&g->pidfd_wq);
 	init_waitqueue_head(&g->stop_wq);
@@ -165,6 +166,7 @@ static struct signal_struct *signal_copy(struct signal_struct *old)
 	if (!g)
 		return NULL;
 	memcpy(g->rlim, old->rlim, sizeof(g->rlim));
+	g->cpu_timers = g->rlim[RLIMIT_CPU].rlim_cur != RLIM_INFINITY;
 	g->uid = old->uid;
 	g->euid = old->euid;
 	g->suid = old->suid;

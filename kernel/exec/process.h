@@ -37,6 +37,8 @@
 #define CLONE_CLEAR_SIGHAND  0x100000000ull
 #define CLONE_INTO_CGROUP    0x200000000ull
 
+struct posix_timer;
+
 /* ---- users (sys.c) ---- */
 
 /*
@@ -106,6 +108,18 @@ int send_signal_locked(struct sighand *sh, struct signal_struct *g, struct task 
 		       const siginfo_t *info, bool force);
 /* The lowest deliverable signal not in @blocked, taken off current's queues; 0. Handlers locked. */
 int dequeue_signal(sigset_t blocked, siginfo_t *info);
+/*
+ * A queue entry that belongs to a timer, made when the timer is, so that its expiry cannot fail;
+ * NULL: RLIMIT_SIGPENDING or no memory. It is freed with no handlers locked and not queued.
+ */
+struct sigqueue *sigqueue_alloc_timer(struct signal_struct *g, struct posix_timer *timer);
+void sigqueue_free(struct sigqueue *q);
+/* Queues it as the signal @info. False: ignored. Handlers locked. */
+bool sigqueue_send(struct sigqueue *q, struct sighand *sh, struct signal_struct *g, struct task *t,
+		   const siginfo_t *info);
+/* Is it pending? And: not any more. Handlers locked. */
+bool sigqueue_pending(const struct sigqueue *q);
+void sigqueue_cancel(struct sigqueue *q, struct signal_struct *g, struct task *t);
 /* Sets or clears current's WORK_SIGPENDING. Handlers locked. */
 void recalc_sigpending(void);
 /* The action for @sig has become "ignore": forgets it everywhere. Handlers locked. */
@@ -130,6 +144,8 @@ int check_kill_permission(struct signal_struct *g, int sig);
 void get_signal_masks(struct task *t, sigset_t *pending, sigset_t *shared, sigset_t *blocked,
 		      sigset_t *ignored, sigset_t *caught);
 
+/* ---- timers of a process (kernel/time/itimer.c, posix_timer.c, cpu_timer.c) ---- */
+
 /* Function of signal_struct.real_timer: SIGALRM. */
 void real_timer_expired(struct timer *timer);
 /*
@@ -137,6 +153,16 @@ void real_timer_expired(struct timer *timer);
  * occupy a CPU. Handlers locked.
  */
 void rearm_real_timer(struct signal_struct *g);
+/* The signal of @t has been taken, and tells how late in info->si_overrun; or with @info NULL was
+ * dropped. An interval timer goes on. Handlers locked. */
+void posix_timer_taken(struct posix_timer *t, siginfo_t *info);
+/* Deletes all POSIX timers: the process ends or becomes another program. Process context. */
+void posix_timers_exit(struct signal_struct *g);
+/* Those that count the CPU time of @g. True if one is still armed. Handlers locked. */
+bool check_posix_cpu_timers(struct signal_struct *g);
+bool check_cpu_itimers(struct signal_struct *g, struct cputime used);
+/* WORK_CPU_TIMERS: on the way to user mode. */
+void run_cpu_timers(void);
 
 /* ---- the user's side (sigframe.c) ---- */
 
@@ -166,11 +192,18 @@ long reap_child(void);
 /* The wait status of a process without threads. tasklist_lock held. */
 int process_status(const struct signal_struct *g);
 
-/* ns of CPU time of all threads, dead ones included. tasklist_lock held. */
-u64 process_runtime(struct signal_struct *g);
+/* CPU time of all threads, dead ones included. tasklist_lock or the handlers locked. */
+struct cputime process_cputime(struct signal_struct *g);
+void cputime_add(struct cputime *to, struct cputime c);
 
 struct rusage {
 	struct timeval ru_utime, ru_stime;
 	s64 ru_maxrss, ru_ixrss, ru_idrss, ru_isrss, ru_minflt, ru_majflt, ru_nswap;
 	s64 ru_inblock, ru_oublock, ru_msgsnd, ru_msgrcv, ru_nsignals, ru_nvcsw, ru_nivcsw;
 };
+
+static inline void rusage_set_times(struct rusage *ru, struct cputime c)
+{
+	ru->ru_utime = ns_to_timeval(c.user);
+	ru->ru_stime = ns_to_timeval(c.system);
+}

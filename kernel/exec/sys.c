@@ -344,17 +344,17 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
 {
 	struct signal_struct *g = current->signal;
 	struct rusage ru = {0};
-	u64 flags, ns;
+	struct cputime used;
+	u64 flags;
 
 	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
 		return -EINVAL;
 	spin_lock_irqsave(&tasklist_lock, flags);
-	ns = who == RUSAGE_SELF       ? process_runtime(g)
-	     : who == RUSAGE_CHILDREN ? g->cutime
-				      : task_runtime(current);
+	used = who == RUSAGE_SELF       ? process_cputime(g)
+	       : who == RUSAGE_CHILDREN ? g->children_time
+					: task_cputime(current);
 	spin_unlock_irqrestore(&tasklist_lock, flags);
-	ru.ru_utime.tv_sec = (s64)(ns / NSEC_PER_SEC);
-	ru.ru_utime.tv_usec = (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC);
+	rusage_set_times(&ru, used);
 	if (who != RUSAGE_CHILDREN)
 		ru.ru_maxrss = (s64)(current->mm->nr_pages * PAGE_SIZE / 1024);
 	return copy_to_user(uru, &ru, sizeof(ru)) ? -EFAULT : 0;

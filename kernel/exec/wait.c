@@ -40,8 +40,8 @@ struct wait_op {
 	int status; /* as wait4() reports it */
 	int code;   /* CLD_* */
 	u32 uid;
-	u64 runtime;       /* ns, with its own children's */
-	struct task *dead; /* reaped; the reference is ours */
+	struct cputime used; /* with its own children's */
+	struct task *dead;   /* reaped; the reference is ours */
 };
 
 static void found(struct wait_op *w, struct signal_struct *g, int code, int status)
@@ -50,7 +50,8 @@ static void found(struct wait_op *w, struct signal_struct *g, int code, int stat
 	w->uid = g->uid;
 	w->code = code;
 	w->status = status;
-	w->runtime = process_runtime(g) + g->cutime;
+	w->used = process_cputime(g);
+	cputime_add(&w->used, g->children_time);
 }
 
 static bool wait_zombie(struct wait_op *w, struct signal_struct *g)
@@ -63,7 +64,7 @@ static bool wait_zombie(struct wait_op *w, struct signal_struct *g)
 	found(w, g, status & 0x7f ? CLD_KILLED : CLD_EXITED, status);
 	if (w->options & WNOWAIT)
 		return true;
-	current->signal->cutime += w->runtime;
+	cputime_add(&current->signal->children_time, w->used);
 	w->dead = g->leader;
 	task_get(w->dead);
 	release_task(w->dead);
@@ -155,8 +156,7 @@ static int put_rusage(struct rusage __user *uru, const struct wait_op *w)
 
 	if (!uru)
 		return 0;
-	ru.ru_utime.tv_sec = (s64)(w->runtime / NSEC_PER_SEC);
-	ru.ru_utime.tv_usec = (s64)(w->runtime % NSEC_PER_SEC / NSEC_PER_USEC);
+	rusage_set_times(&ru, w->used);
 	return copy_to_user(uru, &ru, sizeof(ru)) ? -EFAULT : 0;
 }
 

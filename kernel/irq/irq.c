@@ -112,7 +112,7 @@ void do_irq(struct pt_regs *regs, u8 vector)
 	switch (vector) {
 	case VECTOR_TIMER:
 		this_cpu_inc(timer_count);
-		timer_interrupt();
+		timer_interrupt(user_mode(regs));
 		break;
 	case VECTOR_RESCHEDULE:
 		/* If the sender has set need_resched, the way back to user mode acts on it. */

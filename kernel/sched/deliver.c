@@ -213,7 +213,9 @@ void exit_to_user_work(struct pt_regs *regs)
 			/* clone(2) has no way to report a bad address here. */
 			(void)put_user(t->pid, (pid_t __user *)t->set_child_tid);
 		}
-		if (work & WORK_SIGPENDING)
+		if (work & WORK_CPU_TIMERS)
+			run_cpu_timers();
+		if (READ_ONCE(t->work) & WORK_SIGPENDING)
 			do_signal(regs);
 		else if (work & WORK_RESTORE_SIGMASK)
 			restore_saved_sigmask_unless(false);

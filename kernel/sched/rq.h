@@ -17,6 +17,7 @@ struct rq {
 	u64 since;       /* [lock] when curr's time was last accounted, ns */
 	u64 nr_switches; /* [lock] */
 	u64 idle_ns;     /* [lock] */
+	struct cputime busy; /* [lock] */
 };
 
 DECLARE_PER_CPU(struct rq, runqueue);

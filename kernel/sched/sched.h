@@ -31,7 +31,8 @@ void schedule_tail(struct task *prev);
 void kthread_return(void);
 
 bool cpu_is_idle(int cpu);
-u64 sched_idle_ns(int cpu);
+/* What @cpu has spent in tasks and, in *idle, without one; ns. */
+struct cputime sched_cputime(int cpu, u64 *idle);
 u64 sched_nr_switches(int cpu);
 int sched_nr_waiting(int cpu); /* tasks that want @cpu and are not on it */
 int sched_nr_running(void);

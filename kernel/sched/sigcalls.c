@@ -1,5 +1,5 @@
 /*
- * The system calls of signals: actions, masks, sending, waiting, interval timers. What happens to a
+ * The system calls of signals: actions, masks, sending, waiting. What happens to a
  * signal between is in signal.c. The rules are those of signal(7) and of each call's own page.
  *
  * Waiting for a signal is a sleep on a wait queue that nobody wakes: WORK_SIGPENDING ends it.
@@ -357,115 +357,6 @@ SYSCALL_DEFINE4(rt_tgsigqueueinfo, pid_t, tgid, pid_t, tid, int, sig, const sigi
 		return -EINVAL;
 	err = get_user_siginfo(&info, uinfo, sig, tid == current->pid);
 	return err ? err : kill_thread(tgid, tid, sig, &info);
-}
-
-/* ---- interval timers ---- */
-
-#define ITIMER_REAL    0
-#define ITIMER_VIRTUAL 1
-#define ITIMER_PROF    2
-
-struct itimerval {
-	struct timeval it_interval, it_value;
-};
-
-static bool timeval_valid(const struct timeval *tv)
-{
-	return tv->tv_sec >= 0 && (u64)tv->tv_usec < 1000000;
-}
-
-static u64 timeval_to_ns(const struct timeval *tv)
-{
-	struct timespec ts = {tv->tv_sec, tv->tv_usec * 1000};
-
-	return timespec_to_ns(&ts);
-}
-
-static struct timeval ns_to_timeval(u64 ns)
-{
-	return (struct timeval){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000)};
-}
-
-/* Softirq. The process cannot go away: do_exit() waits for this function (timer_cancel_sync). */
-void real_timer_expired(struct timer *timer)
-{
-	struct signal_struct *g = container_of(timer, struct signal_struct, real_timer);
-
-	send_signal_group(g, SIGALRM, NULL);
-}
-
-/* The next expiry is in step with the first one, and not in the past. */
-void rearm_real_timer(struct signal_struct *g)
-{
-	u64 now = ktime_get(), next = g->real_timer.expires;
-
-	if (!g->real_interval || timer_pending(&g->real_timer))
-		return;
-	if (now >= next)
-		next += ((now - next) / g->real_interval + 1) * g->real_interval;
-	timer_arm(&g->real_timer, next);
-}
-
-/* Sets the process's alarm clock; what was left of it, in ns, and the interval. */
-static u64 set_real_timer(u64 value, u64 interval, bool set, u64 *old_interval)
-{
-	struct signal_struct *g = current->signal;
-	u64 now = ktime_get(), left = 0, flags;
-	struct sighand *sh = lock_sighand(g, &flags);
-
-	*old_interval = g->real_interval;
-	if (timer_pending(&g->real_timer))
-		left = g->real_timer.expires > now ? g->real_timer.expires - now : 1000;
-	if (set) {
-		g->real_interval = value ? interval : 0;
-		if (value)
-			timer_arm(&g->real_timer, deadline_after(value));
-		else
-			timer_cancel(&g->real_timer);
-	}
-	unlock_sighand(sh, flags);
-	return left;
-}
-
-static int put_itimer(struct itimerval __user *uold, u64 left, u64 interval)
-{
-	struct itimerval it = {ns_to_timeval(interval), ns_to_timeval(left)};
-
-	return uold && copy_to_user(uold, &it, sizeof(it)) ? -EFAULT : 0;
-}
-
-SYSCALL_DEFINE2(getitimer, int, which, struct itimerval __user *, uold)
-{
-	u64 left, interval;
-
-	if (which != ITIMER_REAL)
-		return -EINVAL;
-	left = set_real_timer(0, 0, false, &interval);
-	return uold ? put_itimer(uold, left, interval) : -EFAULT;
-}
-
-SYSCALL_DEFINE3(setitimer, int, which, const struct itimerval __user *, unew,
-		struct itimerval __user *, uold)
-{
-	struct itimerval new = {0};
-	u64 left, interval;
-
-	if (unew && copy_from_user(&new, unew, sizeof(new)))
-		return -EFAULT;
-	if (which != ITIMER_REAL || !timeval_valid(&new.it_value) ||
-	    !timeval_valid(&new.it_interval))
-		return -EINVAL;
-	left = set_real_timer(timeval_to_ns(&new.it_value), timeval_to_ns(&new.it_interval), true,
-			      &interval);
-	return put_itimer(uold, left, interval);
-}
-
-SYSCALL_DEFINE1(alarm, unsigned, seconds)
-{
-	u64 interval, left = set_real_timer(seconds * NSEC_PER_SEC, 0, true, &interval);
-
-	/* Rounded to the nearest second, but what is armed is never reported as 0. */
-	return left ? (long)max((left + NSEC_PER_SEC / 2) / NSEC_PER_SEC, 1ull) : 0;
 }
 
 /* ---- system calls that sleep with a deadline and were broken off by a signal ---- */

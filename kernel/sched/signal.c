@@ -52,7 +52,8 @@
 /* What is known about a pending signal besides its number. */
 struct sigqueue {
 	struct list_head list;
-	struct user_count *user; /* who it counts against */
+	struct user_count *user;   /* who it counts against */
+	struct posix_timer *timer; /* [I] whose own it is, or NULL */
 	siginfo_t info;
 };
 
@@ -108,15 +109,41 @@ static struct sigqueue *sigqueue_alloc(struct signal_struct *g, int sig, const s
 	q = kmem_cache_alloc(sigqueue_cache, GFP_ATOMIC);
 	if (!q)
 		return NULL;
+	INIT_LIST_HEAD(&q->list);
 	q->user = user;
+	q->timer = NULL;
 	atomic_inc(&user->signals);
 	return q;
 }
 
-static void sigqueue_free(struct sigqueue *q)
+void sigqueue_free(struct sigqueue *q)
 {
 	atomic_dec(&q->user->signals);
 	kmem_cache_free(sigqueue_cache, q);
+}
+
+struct sigqueue *sigqueue_alloc_timer(struct signal_struct *g, struct posix_timer *timer)
+{
+	struct sigqueue *q = sigqueue_alloc(g, SIGRTMIN, NULL);
+
+	if (q)
+		q->timer = timer;
+	return q;
+}
+
+bool sigqueue_pending(const struct sigqueue *q)
+{
+	return !list_empty(&q->list);
+}
+
+/* @q has been in a queue; @info: where its news went, NULL for nowhere. */
+static void sigqueue_done(struct sigqueue *q, siginfo_t *info)
+{
+	list_del_init(&q->list);
+	if (q->timer)
+		posix_timer_taken(q->timer, info);
+	else
+		sigqueue_free(q);
 }
 
 static void remove_from(struct list_head *pending, sigset_t *mask, sigset_t set)
@@ -127,10 +154,8 @@ static void remove_from(struct list_head *pending, sigset_t *mask, sigset_t set)
 		return;
 	*mask &= ~set;
 	list_for_each_entry_safe(q, n, pending, list) {
-		if (!(sigmask(q->info.si_signo) & set))
-			continue;
-		list_del(&q->list);
-		sigqueue_free(q);
+		if (sigmask(q->info.si_signo) & set)
+			sigqueue_done(q, NULL);
 	}
 }
 
@@ -246,6 +271,34 @@ static void complete_signal(struct sighand *sh, struct signal_struct *g, struct 
 	signal_wake_up(target, sig == SIGKILL);
 }
 
+static bool takes_signals(const struct signal_struct *g, const struct task *t)
+{
+	return g->nr_threads && !g->group_exit && !(t && t->exiting);
+}
+
+/* What a signal does by being sent, whether or not anybody takes it. False: it is ignored. */
+static bool prepare_signal(struct sighand *sh, struct signal_struct *g, struct task *t, int sig,
+			   bool force)
+{
+	if (sigmask(sig) & SIG_KERNEL_STOP) {
+		drop_signals(g, sigmask(SIGCONT));
+	} else if (sig == SIGCONT) {
+		drop_signals(g, SIG_KERNEL_STOP);
+		resume_group(g);
+	}
+	return force || !sig_ignored(sh, g, t ? t : g->leader, sig);
+}
+
+/* Announces a signal that is in @mask from now on. */
+static void signal_is_pending(struct sighand *sh, struct signal_struct *g, struct task *t, int sig,
+			      bool force)
+{
+	*(t ? &t->pending_mask : &g->pending_mask) |= sigmask(sig);
+	if (waitqueue_active(&sh->signalfd_wq))
+		wake_up_poll_all(&sh->signalfd_wq, EPOLLIN | EPOLLRDNORM);
+	complete_signal(sh, g, t, sig, force);
+}
+
 int send_signal_locked(struct sighand *sh, struct signal_struct *g, struct task *t, int sig,
 		       const siginfo_t *info, bool force)
 {
@@ -254,15 +307,7 @@ int send_signal_locked(struct sighand *sh, struct signal_struct *g, struct task 
 	struct sigqueue *q;
 
 	/* The dead and the dying take no signals, and say nothing about it. */
-	if (!g->nr_threads || g->group_exit || (t && t->exiting))
-		return 0;
-	if (sigmask(sig) & SIG_KERNEL_STOP) {
-		drop_signals(g, sigmask(SIGCONT));
-	} else if (sig == SIGCONT) {
-		drop_signals(g, SIG_KERNEL_STOP);
-		resume_group(g);
-	}
-	if (!force && sig_ignored(sh, g, t ? t : g->leader, sig))
+	if (!takes_signals(g, t) || !prepare_signal(sh, g, t, sig, force))
 		return 0;
 	if (sig < SIGRTMIN && (*mask & sigmask(sig)))
 		return 0;
@@ -281,11 +326,37 @@ int send_signal_locked(struct sighand *sh, struct signal_struct *g, struct task 
 		}
 		/* Without memory an ordinary signal still comes, only without its details. */
 	}
-	*mask |= sigmask(sig);
-	if (waitqueue_active(&sh->signalfd_wq))
-		wake_up_poll_all(&sh->signalfd_wq, EPOLLIN | EPOLLRDNORM);
-	complete_signal(sh, g, t, sig, force);
+	signal_is_pending(sh, g, t, sig, force);
 	return 0;
+}
+
+bool sigqueue_send(struct sigqueue *q, struct sighand *sh, struct signal_struct *g, struct task *t,
+		   const siginfo_t *info)
+{
+	if (!takes_signals(g, t))
+		return true;
+	if (!prepare_signal(sh, g, t, info->si_signo, false))
+		return false;
+	q->info = *info;
+	list_add_tail(&q->list, t ? &t->pending : &g->pending);
+	signal_is_pending(sh, g, t, info->si_signo, false);
+	return true;
+}
+
+void sigqueue_cancel(struct sigqueue *q, struct signal_struct *g, struct task *t)
+{
+	struct list_head *pending = t ? &t->pending : &g->pending;
+	struct sigqueue *i;
+
+	if (list_empty(&q->list))
+		return;
+	list_del_init(&q->list);
+	list_for_each_entry(i, pending, list)
+		if (i->info.si_signo == q->info.si_signo)
+			return;
+	/* The last of its number. An ordinary signal without a queue entry, which there may have been
+	 * for want of memory, goes with it. */
+	*(t ? &t->pending_mask : &g->pending_mask) &= ~sigmask(q->info.si_signo);
 }
 
 int send_signal_group(struct signal_struct *g, int sig, const siginfo_t *info)
@@ -455,8 +526,7 @@ more:
 		return;
 	}
 	*info = first->info;
-	list_del(&first->list);
-	sigqueue_free(first);
+	sigqueue_done(first, info);
 }
 
 static int next_signal(sigset_t set)

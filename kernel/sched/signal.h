@@ -40,6 +40,11 @@ struct rlimit {
 #define RLIMIT_SIGPENDING 11
 #define RLIM_INFINITY     (~0ull)
 
+/* An interval timer that counts CPU time; ns. */
+struct cpu_itimer {
+	u64 expires, interval; /* expires 0: not armed */
+};
+
 /*
  * A process: what its threads have in common. Fields with [Th] change under both locks, so either
  * is enough to read them.
@@ -80,10 +85,16 @@ struct signal_struct {
 	void *tty;                            /* [T] controlling terminal, drivers/tty.c's */
 	u32 uid, gid, euid, egid, suid, sgid; /* [T] */
 	struct rlimit rlim[RLIM_NLIMITS];     /* [T] */
-	u64 utime, stime, cutime, cstime;     /* [T] ns of dead threads and reaped children */
-	struct timer real_timer;              /* ITIMER_REAL; [h] */
-	u64 real_interval;                    /* [h] ns */
-	char *exe;                            /* [T] path of the program, kmalloc'ed */
+	struct cputime dead_time;             /* [Th] of threads that have been released */
+	struct cputime children_time; /* [T] of children that have been waited for, and theirs */
+
+	struct timer real_timer;          /* ITIMER_REAL; [h] */
+	u64 real_interval;                /* [h] ns */
+	struct cpu_itimer cpu_itimers[2]; /* [h] ITIMER_VIRTUAL and ITIMER_PROF */
+	struct list_head posix_timers;    /* [h] kernel/time/posix_timer.c's */
+	int next_timer_id;                /* [h] */
+	bool cpu_timers; /* [h] something here counts CPU time: check it at each tick */
+	char *exe;       /* [T] path of the program, kmalloc'ed */
 };
 
 /*

@@ -46,6 +46,7 @@ struct fpu;
 #define WORK_RESTORE_SIGMASK 0x4 /* saved_sigmask is to be put back after delivery */
 #define WORK_FPU             0x8 /* the FPU registers are not this task's: restore before user mode */
 #define WORK_CHILD_SETTID    0x10 /* a new child is to write its id to set_child_tid first */
+#define WORK_CPU_TIMERS      0x20 /* a timer that counts CPU time may have expired */
 
 /* The checked build's stack frames are larger. boot/entry.asm has the same numbers. */
 #ifdef SAN
@@ -70,6 +71,8 @@ struct task {
 	u64 slice_left;            /* [s] ns of its turn that remain */
 	u64 epoch;                 /* [s] rq->epoch that slice_left belongs to */
 	u64 sum_runtime;           /* [s] ns on a CPU */
+	u64 sum_system;            /* [s] of these, in kernel mode */
+	bool in_system;            /* [s] what the last sample found, sched_tick() */
 	u64 nr_switches;           /* [s] */
 	u64 cpus_allowed;          /* [pi_lock] bit a CPU */
 	spinlock_t pi_lock;        /* held by whoever wakes or moves it */
@@ -178,11 +181,24 @@ void wake_up_new_task(struct task *t);
 void set_cpus_allowed(struct task *t, u64 mask);
 /* Makes a task that runs in user mode on some CPU notice its work flags soon. Any context. */
 void kick_task(struct task *t);
-/* Nanoseconds that @t has spent on a CPU, its current turn included. Any context. */
-u64 task_runtime(struct task *t);
+/* Time on a CPU in ns, the current turn included. */
+struct cputime {
+	u64 user, system;
+};
+static inline u64 cputime_sum(struct cputime c)
+{
+	return c.user + c.system;
+}
+/* What @t has used. Any context. */
+struct cputime task_cputime(struct task *t);
 
 /* The timer says that the running task's turn is over. Hard interrupt. */
 void sched_slice_over(void);
+/*
+ * A sample: the timer has interrupted user mode (@user) or the kernel. False: this CPU is idle and
+ * needs no more samples. Hard interrupt.
+ */
+bool sched_tick(bool user);
 
 /* Another CPU has queued a task here. Hard interrupt. */
 void sched_ipi(void);

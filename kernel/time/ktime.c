@@ -7,12 +7,17 @@
  *
  *	ns since boot = (tsc - tsc at boot) * mult / 2^32
  *
- * is CLOCK_MONOTONIC, and CLOCK_REALTIME is that plus an offset.
+ * is CLOCK_MONOTONIC, and CLOCK_REALTIME is that plus an offset. Timers know only the first: who waits
+ * for a time of day converts it, and again whenever the offset changes (struct clock_watch).
+ *
+ * LOCKING: watch_lock, a mutex, is held while the offset changes and the watches are told, so that a
+ * watch that was added before sees every change. It is the outermost: the functions take locks.
  */
 #include "kernel/time/ktime.h"
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/printk.h"
+#include "kernel/sched/mutex.h"
 
 #define PIT_HZ            1193182ull
 #define PIT_CH2           0x42
@@ -24,7 +29,10 @@
 u64 tsc_khz;
 
 static u64 tsc_base;
-static u64 tsc_mult;    /* ns per TSC tick, times 2^32 */
+static u64 tsc_mult; /* ns per TSC tick, times 2^32 */
+static DEFINE_MUTEX(watch_lock);
+static LIST_HEAD(watches); /* [watch_lock] */
+
 static u64 real_offset; /* [a] CLOCK_REALTIME minus CLOCK_MONOTONIC, ns */
 
 static u16 pit_read(void)
@@ -95,7 +103,34 @@ u64 ktime_get_real(void)
 	return ktime_get() + READ_ONCE(real_offset);
 }
 
+u64 ktime_from_real(u64 real)
+{
+	u64 offset = READ_ONCE(real_offset);
+
+	return real > offset ? real - offset : 0;
+}
+
 void ktime_set_real(u64 ns)
 {
+	struct clock_watch *w;
+
+	mutex_lock(&watch_lock);
 	WRITE_ONCE(real_offset, ns - ktime_get());
+	list_for_each_entry(w, &watches, link)
+		w->clock_was_set(w);
+	mutex_unlock(&watch_lock);
+}
+
+void clock_watch_add(struct clock_watch *w)
+{
+	mutex_lock(&watch_lock);
+	list_add_tail(&w->link, &watches);
+	mutex_unlock(&watch_lock);
+}
+
+void clock_watch_remove(struct clock_watch *w)
+{
+	mutex_lock(&watch_lock);
+	list_del(&w->link);
+	mutex_unlock(&watch_lock);
 }

@@ -3,35 +3,18 @@
  *
  * All of the kernel counts one time, ktime_get(), nanoseconds since boot. CLOCK_REALTIME is that plus
  * an offset; MONOTONIC, BOOTTIME, RAW and the COARSE ones are that itself, because the machine does
- * not suspend and reading the TSC is cheaper than keeping a coarse copy. The two CPU-time clocks come
- * from the scheduler's accounting, which does not tell user from kernel mode: all of it is reported
- * as user time.
+ * not suspend and reading the TSC is cheaper than keeping a coarse copy. Clocks of CPU time are
+ * cpu_timer.c's.
  *
  * A sleep is a wait on a queue that nobody wakes. When a signal ends it, the time that is left is
  * written back, and if no handler runs restart_syscall(2) goes on sleeping until the first deadline.
- * A sleep until a CLOCK_REALTIME time is converted when it begins; setting the clock meanwhile does
- * not change it.
+ * A sleep until a CLOCK_REALTIME time watches that clock, and looks again when it is set.
  */
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/wait.h"
-#include "kernel/time/ktime.h"
-
-#define CLOCK_REALTIME           0
-#define CLOCK_MONOTONIC          1
-#define CLOCK_PROCESS_CPUTIME_ID 2
-#define CLOCK_THREAD_CPUTIME_ID  3
-#define CLOCK_MONOTONIC_RAW      4
-#define CLOCK_REALTIME_COARSE    5
-#define CLOCK_MONOTONIC_COARSE   6
-#define CLOCK_BOOTTIME           7
-#define CLOCK_REALTIME_ALARM     8
-#define CLOCK_BOOTTIME_ALARM     9
-#define CLOCK_TAI                11
-
-#define TIMER_ABSTIME 1
-#define USER_HZ       100 /* clock ticks of times(2) */
+#include "kernel/time/clock.h"
 
 struct timezone {
 	int tz_minuteswest, tz_dsttime;
@@ -41,41 +24,48 @@ struct tms {
 	s64 tms_utime, tms_stime, tms_cutime, tms_cstime;
 };
 
-static u64 my_process_runtime(u64 *children)
+enum clock_kind clock_kind(int id, bool *can_wait)
 {
-	struct signal_struct *g = current->signal;
-	u64 flags, ns;
-
-	spin_lock_irqsave(&tasklist_lock, flags);
-	ns = process_runtime(g);
-	if (children)
-		*children = g->cutime;
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return ns;
-}
-
-/* 0, or -EINVAL for a clock that there is not. */
-static int read_clock(int id, u64 *ns)
-{
+	*can_wait = id == CLOCK_REALTIME || id == CLOCK_MONOTONIC || id == CLOCK_BOOTTIME ||
+		    id == CLOCK_TAI;
 	switch (id) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_REALTIME_ALARM:
 	case CLOCK_TAI:
-		*ns = ktime_get_real();
-		return 0;
+		return CLOCK_REAL;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
 	case CLOCK_BOOTTIME_ALARM:
+		return CLOCK_MONO;
+	case CLOCK_PROCESS_CPUTIME_ID:
+	case CLOCK_THREAD_CPUTIME_ID:
+		return CLOCK_CPU;
+	default:
+		return id < 0 ? CLOCK_CPU : CLOCK_NONE;
+	}
+}
+
+/* 0, or -EINVAL for a clock that there is not. @only_read: as in cpu_clock_get(). */
+static int read_clock(int id, bool only_read, u64 *ns)
+{
+	struct cpu_clock c;
+	bool can_wait;
+
+	switch (clock_kind(id, &can_wait)) {
+	case CLOCK_REAL:
+		*ns = ktime_get_real();
+		return 0;
+	case CLOCK_MONO:
 		*ns = ktime_get();
 		return 0;
-	case CLOCK_PROCESS_CPUTIME_ID:
-		*ns = my_process_runtime(NULL);
-		return 0;
-	case CLOCK_THREAD_CPUTIME_ID:
-		*ns = task_runtime(current);
+	case CLOCK_CPU:
+		if (cpu_clock_get(id, only_read, &c))
+			return -EINVAL;
+		*ns = cpu_clock_read(&c);
+		cpu_clock_put(&c);
 		return 0;
 	default:
 		return -EINVAL;
@@ -92,7 +82,7 @@ static int put_timespec(struct timespec __user *uts, u64 ns)
 SYSCALL_DEFINE2(clock_gettime, int, id, struct timespec __user *, uts)
 {
 	u64 ns;
-	int err = read_clock(id, &ns);
+	int err = read_clock(id, true, &ns);
 
 	return err ? err : put_timespec(uts, ns);
 }
@@ -100,7 +90,7 @@ SYSCALL_DEFINE2(clock_gettime, int, id, struct timespec __user *, uts)
 SYSCALL_DEFINE2(clock_getres, int, id, struct timespec __user *, uts)
 {
 	u64 ns;
-	int err = read_clock(id, &ns);
+	int err = read_clock(id, false, &ns);
 
 	if (err || !uts)
 		return err;
@@ -161,15 +151,27 @@ SYSCALL_DEFINE1(time, s64 __user *, ut)
 	return ut && put_user(now, ut) ? -EFAULT : now;
 }
 
+static s64 ns_to_ticks(u64 ns)
+{
+	return (s64)(ns / (NSEC_PER_SEC / USER_HZ));
+}
+
 SYSCALL_DEFINE1(times, struct tms __user *, utms)
 {
-	u64 children, ns = my_process_runtime(&children);
-	struct tms tms = {.tms_utime = (s64)(ns / (NSEC_PER_SEC / USER_HZ)),
-			  .tms_cutime = (s64)(children / (NSEC_PER_SEC / USER_HZ))};
+	struct cputime used, children;
+	struct tms tms;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	used = process_cputime(current->signal);
+	children = current->signal->children_time;
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	tms = (struct tms){ns_to_ticks(used.user), ns_to_ticks(used.system),
+			   ns_to_ticks(children.user), ns_to_ticks(children.system)};
 
 	if (utms && copy_to_user(utms, &tms, sizeof(tms)))
 		return -EFAULT;
-	return (long)(ktime_get() / (NSEC_PER_SEC / USER_HZ));
+	return ns_to_ticks(ktime_get());
 }
 
 /* ---- sleeping ---- */
@@ -212,47 +214,65 @@ SYSCALL_DEFINE2(nanosleep, const struct timespec __user *, uts, struct timespec 
 	return sleep_until(deadline_after(timespec_to_ns(&ts)), urem);
 }
 
-static int check_sleep_clock(int id)
+/* A sleep until a time of CLOCK_REALTIME. */
+struct real_sleep {
+	struct clock_watch watch;
+	struct wait_queue_head wq;
+	bool set; /* [a] the clock has been set since the deadline was computed */
+};
+
+static void end_real_sleep(struct clock_watch *w)
 {
-	switch (id) {
-	case CLOCK_REALTIME:
-	case CLOCK_MONOTONIC:
-	case CLOCK_BOOTTIME:
-	case CLOCK_TAI:
-		return 0;
-	case CLOCK_MONOTONIC_RAW:
-	case CLOCK_REALTIME_COARSE:
-	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_PROCESS_CPUTIME_ID:
-	case CLOCK_THREAD_CPUTIME_ID:
-	case CLOCK_REALTIME_ALARM:
-	case CLOCK_BOOTTIME_ALARM:
-		return -EOPNOTSUPP;
-	default:
-		return -EINVAL;
-	}
+	struct real_sleep *s = container_of(w, struct real_sleep, watch);
+
+	WRITE_ONCE(s->set, true);
+	wake_up_all(&s->wq);
+}
+
+static long sleep_until_real(u64 real)
+{
+	struct real_sleep s = {.watch.clock_was_set = end_real_sleep};
+	long ret;
+
+	init_waitqueue_head(&s.wq);
+	clock_watch_add(&s.watch);
+	do {
+		WRITE_ONCE(s.set, false);
+		smp_mb(); /* before the offset is read: a change after that is seen */
+		ret = wait_event_interruptible_deadline(&s.wq, READ_ONCE(s.set),
+							ktime_from_real(real));
+	} while (!ret);
+	clock_watch_remove(&s.watch);
+	return ret == -ETIME ? 0 : -ERESTARTNOHAND;
+}
+
+/* An absolute time needs no rest written back, and is simply slept for again. */
+static long sleep_until_absolute(enum clock_kind kind, u64 ns)
+{
+	long ret;
+
+	if (kind == CLOCK_REAL)
+		return sleep_until_real(ns);
+	ret = sleep_until(min(ns, NO_DEADLINE - 1), NULL);
+	return ret == -ERESTART_RESTARTBLOCK ? -ERESTARTNOHAND : ret;
 }
 
 SYSCALL_DEFINE4(clock_nanosleep, int, id, int, flags, const struct timespec __user *, uts,
 		struct timespec __user *, urem)
 {
 	struct timespec ts;
-	u64 ns, now = 0;
-	long ret = check_sleep_clock(id);
+	bool can_wait;
+	enum clock_kind kind = clock_kind(id, &can_wait);
 
-	if (ret)
-		return ret;
+	if (kind == CLOCK_NONE)
+		return -EINVAL;
+	if (!can_wait)
+		return -EOPNOTSUPP;
 	if (copy_from_user(&ts, uts, sizeof(ts)))
 		return -EFAULT;
 	if (!timespec_valid(&ts))
 		return -EINVAL;
-	ns = timespec_to_ns(&ts);
-	if (!(flags & TIMER_ABSTIME))
-		return sleep_until(deadline_after(ns), urem);
-	read_clock(id, &now);
-	if (ns <= now)
-		return 0;
-	/* An absolute time needs no rest written back, and is simply slept for again. */
-	ret = sleep_until(deadline_after(ns - now), NULL);
-	return ret == -ERESTART_RESTARTBLOCK ? -ERESTARTNOHAND : ret;
+	if (flags & TIMER_ABSTIME)
+		return sleep_until_absolute(kind, timespec_to_ns(&ts));
+	return sleep_until(deadline_after(timespec_to_ns(&ts)), urem);
 }

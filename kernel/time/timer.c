@@ -3,8 +3,9 @@
  *
  * Each CPU has a base: a red-black tree of its armed timers by expiry. The local APIC's one-shot
  * timer is armed for the earliest of them, or for the end of the running task's time slice when
- * other tasks wait (the scheduler tells through timer_set_slice()). With nothing to wait for it is
- * not armed at all and the CPU sleeps in hlt until a device speaks.
+ * other tasks wait (the scheduler tells through timer_set_slice()). A busy CPU is interrupted every
+ * TICK_NS besides, to sample what it does (sched_tick()). With nothing to do and nothing to wait for it
+ * is not armed at all and the CPU sleeps in hlt until a device speaks.
  *
  * When it fires, timer_interrupt() only raises TIMER_SOFTIRQ; run_timers() then calls the
  * functions of all that have expired. A timer never fires before its time: the hardware may be
@@ -27,6 +28,7 @@
 
 #define NEVER       (~0ull)
 #define TIMER_BATCH 64
+#define TICK_NS     (10 * NSEC_PER_MSEC)
 
 struct timer_base {
 	spinlock_t lock;
@@ -35,10 +37,13 @@ struct timer_base {
 	struct timer *running; /* [lock] its function is being called */
 	u64 hw_expires;        /* [interrupts off] what the APIC is armed for, or NEVER */
 	u64 slice_end;         /* [interrupts off] end of the running task's turn, or NEVER */
+	u64 tick;              /* [interrupts off] the next sample, or NEVER */
 };
 
-static DEFINE_PER_CPU(struct timer_base, timer_base) = {
-	.lock = SPINLOCK_INIT(timer_base.lock), .hw_expires = NEVER, .slice_end = NEVER};
+static DEFINE_PER_CPU(struct timer_base, timer_base) = {.lock = SPINLOCK_INIT(timer_base.lock),
+							.hw_expires = NEVER,
+							.slice_end = NEVER,
+							.tick = NEVER};
 
 static u64 first_expiry(struct timer_base *b)
 {
@@ -204,7 +209,7 @@ static void run_timers(void)
 	spin_unlock_irq(&b->lock);
 }
 
-void timer_interrupt(void)
+void timer_interrupt(bool user)
 {
 	struct timer_base *b = this_cpu_ptr(timer_base);
 	u64 now = ktime_get(), first;
@@ -214,13 +219,15 @@ void timer_interrupt(void)
 		b->slice_end = NEVER;
 		sched_slice_over();
 	}
+	if (b->tick <= now)
+		b->tick = sched_tick(user) ? now + TICK_NS : NEVER;
 	spin_lock(&b->lock);
 	first = first_expiry(b);
 	if (first <= now) {
 		raise_softirq(TIMER_SOFTIRQ); /* which arms for the one after */
 		first = NEVER;
 	}
-	program_hw(b, min(first, b->slice_end));
+	program_hw(b, min(first, min(b->slice_end, b->tick)));
 	spin_unlock(&b->lock);
 }
 
@@ -230,6 +237,16 @@ void timer_set_slice(u64 end)
 
 	b->slice_end = end;
 	program_hw(b, end);
+}
+
+void timer_start_tick(u64 now)
+{
+	struct timer_base *b = this_cpu_ptr(timer_base);
+
+	if (b->tick != NEVER)
+		return;
+	b->tick = now + TICK_NS;
+	program_hw(b, b->tick);
 }
 
 static __init int timer_softirq_init(void)

@@ -29,7 +29,9 @@ bool timer_pending(const struct timer *t);
 
 /* ---- between the timers, the interrupt and the scheduler ---- */
 
-/* The local APIC's timer has fired. Hard interrupt. */
-void timer_interrupt(void);
+/* The local APIC's timer has fired, in user mode or not. Hard interrupt. */
+void timer_interrupt(bool user);
 /* The running task's turn ends at @end (absolute ns; ~0 for never). Interrupts off. */
 void timer_set_slice(u64 end);
+/* This CPU has a task to run: sched_tick() from now on until it says "idle". Interrupts off. */
+void timer_start_tick(u64 now);
