@@ -52,10 +52,10 @@ MAKE_ISO = +$(Q)CC='$(CROSS)$(CC)' tests/deps.sh $(1) && $(MAKE) --no-print-dire
 run:
 	$(call MAKE_ISO,run)
 	@echo
-	@echo '  In another terminal, once echo-epoll is running:'
+	@echo '  In another terminal, once the prompt is there:'
 	@echo '      nc 127.0.0.1 $(PORT7)      echo-epoll     (port 7 of the guest)'
 	@echo '      nc 127.0.0.1 $(PORT8)      echo-blocking  (port 8 of the guest)'
-	@echo '  Here: type ls /proc, ps, cat /proc/interrupts ...   Ctrl-A X quits.'
+	@echo '  Here: a shell. Ctrl-A X quits QEMU at any time.'
 	@echo
 	$(Q)exec $(QEMU_MACHINE) $(QEMU_NET) $(QEMU_ISO) -nographic
 
@@ -103,8 +103,9 @@ help:
 	@echo '  MEM=$(MEM)  CPUS=$(CPUS)       memory and processors of the guest'
 	@echo '  ACCEL=$(ACCEL)              tcg or kvm'
 	@echo '  SAN=1                  the checked build: sanitizers, lock checker (in $$BUILD/san)'
-	@echo '  APPEND=                words for the kernel command line: ip=, init.run=, ktest='
+	@echo '  APPEND=                words for the kernel command line: ip=, maxcpus=, ktest='
 	@echo '  EXTRA=DIR              a folder whose files join the root file system'
+	@echo '  APPS="PKG ..."         packages of Debian that do, with the libraries they need'
 	@echo '  TESTS=EXPR             tests to run, by name, as pytest -k understands it'
 	@echo '  CC=$(CC) CROSS=          compiler of the kernel (gcc or clang) and its prefix'
 	@echo '  LWIP_DIR=DIR           another copy of lwIP 2.1.3'

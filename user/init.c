@@ -1,21 +1,20 @@
 /*
- * init: process 1. It starts the programs that the kernel command line names, reports how each of
- * its children ends, and runs what is typed on the console. It has no files of its own to read and
- * no shell language: a line is a program and its arguments.
+ * init: process 1. It starts what /etc/inittab names, buries every process whose parent has gone
+ * before it, and switches the machine off. A line of the file, as busybox and System V have it:
  *
- *	init.run="echo-epoll 7; echo-blocking 8"	what to start, each in the background
- *	$ ls /proc					a program in the foreground; then "[init] exit 0"
- *	$ echo-epoll 9 &				one in the background
- *	$ exit						power off
+ *	TTY::ACTION:PROGRAM ARGUMENTS
  *
- * Words are split at spaces; "..." and '...' keep spaces. A name without a slash is looked for in
- * /bin and /tests. On Linux it runs as an ordinary process, where exit ends it.
+ *	TTY	a terminal below /dev, which becomes the program's own: it leads a session there, so a
+ *		shell gets job control. Empty: no input, output to the console.
+ *	ACTION	wait	run once and wait for its end, before the lines below
+ *		once	start, and that is all
+ *		respawn	start again whenever it ends
+ *		shutdown run on the way down, and wait for it
+ *	PROGRAM	a path; with a "-" before it a login shell. Words are split at spaces.
  *
- * One thing here is worth a second look: init waits for two things at once, a line on the console
- * and the death of a child. If it tested for dead children first and then slept, a child that died
- * in between would go unnoticed until the next line. So SIGCHLD stays blocked, and epoll_pwait()
- * opens it for exactly the time of the sleep: a signal that came before, or comes during it, ends
- * the wait with EINTR.
+ * Signals ask for the end, as busybox's tools send them: SIGUSR1 halt, SIGUSR2 poweroff, SIGTERM
+ * reboot. All of them, and SIGCHLD, stay blocked for ever, and sigwaitinfo() takes one after the
+ * other: nothing runs in a handler, and nothing that comes while init is busy is lost.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,342 +24,242 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define DEFAULT_RUN "echo-epoll 7; echo-blocking 8"
-#define MAX_WORDS   64
-#define LINE_SIZE   4096
+#define MAX_WORDS  32
+#define GRACE_SECS 2 /* between SIGTERM and SIGKILL on the way down */
 
-/* A child that init started itself, so that its end can be reported by name. */
-struct job {
-	struct job *next;
-	pid_t pid;
-	char name[32];
+struct entry {
+	struct entry *next;
+	pid_t pid;      /* while it runs */
+	time_t started; /* what ends at once is not started again at once */
+	char *tty, *action, *program;
 };
 
-static struct job *jobs;
-static sigset_t outside; /* the signal mask as it was: for children, and for the time of a wait */
-static bool is_init;
+static struct entry *entries;
+static sigset_t awaited;
 
-static void on_sigchld(int sig)
+static void complain(const char *about, const char *what)
 {
-	(void)sig; /* its only work is to end epoll_pwait() */
+	printf("[init] %s: %s\n", about, what);
 }
 
-/* Splits @line in place into at most MAX_WORDS - 1 words; returns how many. */
-static int split(char *line, char *words[])
+/* ---- /etc/inittab ---- */
+
+/* A line is cut in place and lives as long as its entry. */
+static struct entry *parse_line(char *line)
 {
+	struct entry *e = calloc(1, sizeof(*e));
+	char *levels;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!e || !*line || *line == '#') {
+		free(e);
+		return NULL;
+	}
+	e->tty = strsep(&line, ":");
+	levels = strsep(&line, ":"); /* run levels are of another time */
+	e->action = strsep(&line, ":");
+	e->program = line;
+	if (levels && e->program)
+		return e;
+	complain(e->tty, "no TTY::ACTION:PROGRAM");
+	free(e);
+	return NULL;
+}
+
+static void read_inittab(void)
+{
+	FILE *f = fopen("/etc/inittab", "re");
+	struct entry **end = &entries;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!f)
+		complain("/etc/inittab", strerror(errno));
+	while (f && getline(&line, &size, f) > 0) {
+		*end = parse_line(line);
+		if (!*end)
+			continue;
+		end = &(*end)->next;
+		line = NULL; /* the entry has it now */
+		size = 0;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+/* ---- programs ---- */
+
+/* The child: a session of its own, on its terminal if it has one. */
+static void set_up_terminal(const char *tty)
+{
+	char path[64] = "/dev/null";
+	int fd;
+
+	setsid();
+	if (*tty)
+		snprintf(path, sizeof(path), "/dev/%s", tty);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		complain(path, strerror(errno));
+	dup2(fd, 0);
+	if (*tty) {
+		ioctl(0, TIOCSCTTY, 0);
+		dup2(fd, 1);
+		dup2(fd, 2);
+	}
+	if (fd > 2)
+		close(fd);
+}
+
+static void run_program(const struct entry *e)
+{
+	char *words[MAX_WORDS], *text = e->program, *path;
 	int n = 0;
 
-	while (n < MAX_WORDS - 1) {
-		char *out = line, quote = 0;
-
-		while (*line == ' ' || *line == '\t')
-			out = ++line;
-		if (!*line)
-			break;
-		words[n++] = out;
-		for (; *line && (quote || (*line != ' ' && *line != '\t')); line++) {
-			if (*line == quote)
-				quote = 0;
-			else if (!quote && (*line == '"' || *line == '\''))
-				quote = *line;
-			else
-				*out++ = *line;
-		}
-		if (*line)
-			line++;
-		*out = '\0';
-	}
+	while (n < MAX_WORDS - 1 && (words[n] = strsep(&text, " ")) != NULL)
+		n += words[n][0] != '\0';
 	words[n] = NULL;
-	return n;
-}
+	path = n ? words[0] : "";
+	if (*path == '-') { /* a login shell: "-sh" */
+		char *name = strrchr(++path, '/');
 
-static void exec_program(char *words[])
-{
-	static const char *const path[] = {"/bin", "/tests"};
-	char file[256];
-
-	if (strchr(words[0], '/')) {
-		execv(words[0], words);
-	} else if (!is_init) {
-		execvp(words[0], words);
-	} else {
-		for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
-			snprintf(file, sizeof(file), "%s/%s", path[i], words[0]);
-			execv(file, words);
-			if (errno != ENOENT)
-				break;
+		if (name) {
+			words[0] = strdup(name);
+			words[0][0] = '-';
 		}
 	}
-	fprintf(stderr, "[init] %s: %s\n", words[0], strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	set_up_terminal(e->tty);
+	sigprocmask(SIG_UNBLOCK, &awaited, NULL);
+	execv(path, words);
+	complain(path, strerror(errno));
+	_exit(127);
 }
 
-/*
- * Starts a program in a process group of its own. The group in the foreground is the one that
- * Ctrl-C on the console reaches; parent and child both set it, because either may run first.
- */
-static pid_t start(char *words[], bool foreground)
-{
-	struct job *job = malloc(sizeof(*job));
-	pid_t pid;
-
-	fflush(stdout);
-	pid = job ? fork() : -1;
-	if (pid < 0) {
-		printf("[init] %s: %s\n", words[0], strerror(errno));
-		free(job);
-		return -1;
-	}
-	if (pid == 0) {
-		setpgid(0, 0);
-		if (foreground)
-			tcsetpgrp(0, getpid());
-		signal(SIGINT, SIG_DFL);
-		signal(SIGQUIT, SIG_DFL);
-		signal(SIGTTOU, SIG_DFL);
-		signal(SIGCHLD, SIG_DFL);
-		sigprocmask(SIG_SETMASK, &outside, NULL);
-		exec_program(words);
-	}
-	setpgid(pid, pid);
-	if (foreground)
-		tcsetpgrp(0, pid);
-	job->pid = pid;
-	snprintf(job->name, sizeof(job->name), "%s", words[0]);
-	job->next = jobs;
-	jobs = job;
-	return pid;
-}
-
-static void report(pid_t pid, int status)
-{
-	struct job **at = &jobs, *job;
-
-	while (*at && (*at)->pid != pid)
-		at = &(*at)->next;
-	job = *at;
-	printf("[init] %s (pid %d) ", job ? job->name : "orphan", (int)pid);
-	if (WIFSIGNALED(status))
-		printf("killed by signal %d\n", WTERMSIG(status));
-	else
-		printf("exited with status %d\n", WEXITSTATUS(status));
-	if (job) {
-		*at = job->next;
-		free(job);
-	}
-}
-
-static void forget(pid_t pid)
-{
-	struct job **at = &jobs, *job;
-
-	for (; (job = *at) != NULL; at = &job->next) {
-		if (job->pid == pid) {
-			*at = job->next;
-			free(job);
-			return;
-		}
-	}
-}
-
-/* Buries the dead; does not wait. */
-static void reap(void)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		report(pid, status);
-}
-
-/* Waits for the program in the foreground; reports the others that end meanwhile. */
-static void wait_foreground(pid_t fg)
-{
-	int status = 0;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, 0)) != fg) {
-		if (pid > 0)
-			report(pid, status);
-		else if (errno != EINTR)
-			break;
-	}
-	forget(fg);
-	tcsetpgrp(0, getpgrp());
-	if (WIFSIGNALED(status))
-		printf("[init] killed by signal %d\n", WTERMSIG(status));
-	else
-		printf("[init] exit %d\n", WEXITSTATUS(status));
-}
-
-static void power_off(void)
+static void start(struct entry *e)
 {
 	fflush(stdout);
-	if (is_init)
-		reboot(RB_POWER_OFF);
-	exit(0);
+	e->started = time(NULL);
+	e->pid = fork();
+	if (e->pid == 0)
+		run_program(e);
+	if (e->pid < 0)
+		complain(e->program, strerror(errno));
 }
 
-static void run_line(char *line, bool background)
+/* Starts what has @action, and waits for each if asked. */
+static void start_all(const char *action, bool and_wait)
 {
-	char *words[MAX_WORDS];
-	int n = split(line, words);
+	for (struct entry *e = entries; e; e = e->next) {
+		if (strcmp(e->action, action) != 0)
+			continue;
+		start(e);
+		while (and_wait && e->pid > 0 && waitpid(e->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+}
+
+/* ---- the end of a process ---- */
+
+/* Buries the dead; are there any living? */
+static bool reap(void)
+{
+	struct entry *e;
 	pid_t pid;
 
-	if (n > 0 && !strcmp(words[n - 1], "&")) {
-		background = true;
-		words[--n] = NULL;
-	}
-	if (n == 0)
-		return;
-	if (!strcmp(words[0], "exit") || !strcmp(words[0], "poweroff"))
-		power_off();
-	pid = start(words, !background);
-	if (pid < 0)
-		return;
-	if (background)
-		printf("[init] %s (pid %d) started\n", words[0], (int)pid);
-	else
-		wait_foreground(pid);
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		for (e = entries; e; e = e->next)
+			if (e->pid == pid)
+				e->pid = 0;
+	return pid == 0;
 }
 
-/* Copies the value of key=value or key="v a l u e" out of the kernel command line. */
-static bool command_line_get(const char *key, char *value, size_t size)
+/* Starts again what has ended. True: not all, for something was started only a moment ago. */
+static bool respawn(void)
 {
-	char text[2048];
-	size_t len = strlen(key), n = 0;
-	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	char *p, *end = NULL, quote = 0;
+	bool later = false;
 
-	if (fd >= 0)
-		close(fd);
-	if (got <= 0)
-		return false;
-	text[got] = '\0';
-	for (p = text; (p = strstr(p, key)) != NULL; p += len) {
-		if ((p == text || p[-1] == ' ' || p[-1] == '"') && p[len] == '=') {
-			end = p + len + 1;
-			break;
-		}
+	for (struct entry *e = entries; e; e = e->next) {
+		if (e->pid > 0 || strcmp(e->action, "respawn") != 0)
+			continue;
+		if (time(NULL) - e->started < 2)
+			later = true;
+		else
+			start(e);
 	}
-	if (!end)
-		return false;
-	if (p > text && p[-1] == '"')
-		quote = '"'; /* "key=a b", as some loaders write it */
-	else if (*end == '"')
-		quote = *end++;
-	while (*end && *end != '\n' && (quote ? *end != quote : *end != ' ') && n + 1 < size)
-		value[n++] = *end++;
-	value[n] = '\0';
-	return true;
+	return later;
 }
 
-static void start_services(void)
+/* ---- the end of everything ---- */
+
+/* Asks all processes to end, then makes them. When they have ended init has no children. */
+static void end_all(void)
 {
-	char run[LINE_SIZE], *next = run;
+	const struct timespec second = {.tv_sec = 1};
+	time_t until = time(NULL) + GRACE_SECS;
 
-	if (!is_init || !command_line_get("init.run", run, sizeof(run)))
-		snprintf(run, sizeof(run), "%s", is_init ? DEFAULT_RUN : "");
-	while (next) {
-		char *command = next;
-
-		next = strchr(command, ';');
-		if (next)
-			*next++ = '\0';
-		run_line(command, true);
-	}
+	kill(-1, SIGTERM);
+	kill(-1, SIGHUP);  /* a shell at its prompt heeds only this */
+	kill(-1, SIGCONT); /* what is stopped must run to see it */
+	while (reap() && time(NULL) < until)
+		sigtimedwait(&awaited, NULL, &second);
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
-/* Standard input, output and error are the console, and the console is our terminal. */
-static void open_console(void)
+static void shut_down(const char *what, int command)
 {
-	while (fcntl(2, F_GETFD) < 0) {
-		if (open("/dev/console", O_RDWR) < 0)
-			_exit(1);
-	}
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	setsid();
-	ioctl(0, TIOCSCTTY, 0);
-	tcsetpgrp(0, getpgrp());
-}
-
-static void prompt(void)
-{
-	printf("$ ");
+	start_all("shutdown", true);
+	printf("[init] %s\n", what);
 	fflush(stdout);
+	end_all();
+	reboot(command);
 }
 
-/* One read from the console; runs the lines it completes. False at the end of the input. */
-static bool read_console(void)
+static void wait_for_signal(bool impatient)
 {
-	static char line[LINE_SIZE];
-	static size_t len;
-	ssize_t n = read(0, line + len, sizeof(line) - 1 - len);
-	char *end;
+	const struct timespec second = {.tv_sec = 1};
 
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN || (is_init && errno == EIO);
-	if (n == 0)
-		return is_init; /* Ctrl-D on an empty line: there is nobody to log out */
-	len += n;
-	while ((end = memchr(line, '\n', len)) != NULL) {
-		char command[LINE_SIZE];
-		size_t used = end - line + 1;
-
-		memcpy(command, line, used - 1);
-		command[used - 1] = '\0';
-		len -= used;
-		memmove(line, end + 1, len);
-		run_line(command, false);
+	switch (sigtimedwait(&awaited, NULL, impatient ? &second : NULL)) {
+	case SIGUSR1:
+		shut_down("halt", RB_HALT_SYSTEM);
+		break;
+	case SIGUSR2:
+		shut_down("power off", RB_POWER_OFF);
+		break;
+	case SIGTERM:
+		shut_down("reboot", RB_AUTOBOOT);
+		break;
+	case SIGCHLD:
+		reap();
+		break;
 	}
-	if (len == sizeof(line) - 1)
-		len = 0; /* a line longer than that is nobody's program */
-	return true;
 }
 
 int main(void)
 {
-	struct sigaction sa = {.sa_handler = on_sigchld};
-	struct epoll_event ev = {.events = EPOLLIN};
-	sigset_t chld;
-	int ep;
+	static const int signals[] = {SIGCHLD, SIGUSR1, SIGUSR2, SIGTERM};
 
-	is_init = getpid() == 1;
-	open_console();
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, &outside);
-	sigdelset(&outside, SIGCHLD);
-	sigaction(SIGCHLD, &sa, NULL);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGTTOU, SIG_IGN); /* or tcsetpgrp() from the background would stop us */
-
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, 0, &ev) < 0) {
-		perror("[init] epoll on the console");
+	if (getpid() != 1) {
+		fprintf(stderr, "init: only process 1 can be init\n");
 		return 1;
 	}
-	start_services();
-	printf("[init] ready: type a program's name (ls /bin shows them), or exit to power off\n");
-	prompt();
-	for (;;) {
-		int n = epoll_pwait(ep, &ev, 1, -1, &outside);
-
-		reap();
-		if (n <= 0)
-			continue;
-		if (!read_console())
-			break;
-		prompt();
-	}
-	fflush(stdout);
-	return 0;
+	sigemptyset(&awaited);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&awaited, signals[i]);
+	sigprocmask(SIG_BLOCK, &awaited, NULL);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	read_inittab();
+	start_all("wait", true);
+	start_all("once", false);
+	start_all("respawn", false);
+	for (;;)
+		wait_for_signal(respawn());
 }

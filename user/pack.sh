@@ -1,19 +1,20 @@
 #!/bin/sh
-# Packs the root file system: pack.sh LIST ARCHIVE [EXTRA]
+# Packs a root file system: pack.sh LIST ARCHIVE [FOLDER...]
 #
 # LIST      a file whose first line names the programs, .../bin/NAME, .../tests/NAME, .../bench/NAME,
 #           .../stress/NAME, where they go by their last two parts; but bin/init becomes /init
 # ARCHIVE   the cpio archive (newc) to write
-# EXTRA     a folder whose files are added, over those that are there
+# FOLDER    its files are added, over those that are there
 #
-# The same input gives the same bytes: sorted names, no times, no inode numbers, owner root. It is
-# put together in a folder of its own, so that two makes do not step on each other. The list with
-# bin/init is that of the root file system and brings its folders along.
+# A busybox in /bin gets a link for each of its tools that nothing else in /bin is. The same input
+# gives the same bytes: sorted names, no times, no inode numbers, owner root. It is put together in
+# a folder of its own, so that two makes do not step on each other. The list with bin/init is that of
+# the root file system and brings the empty folders along.
 set -eu
 
 list=$1
 archive=$2
-extra=${3:-}
+shift 2
 
 root=$(mktemp -d "$archive.XXXXXX")
 trap 'rm -rf "$root" "$archive.new.$$"' EXIT
@@ -25,12 +26,23 @@ for program in $(head -n 1 "$list"); do
 done
 if [ -e "$root/bin/init" ]; then
 	mv "$root/bin/init" "$root/init"
-	mkdir -p "$root/dev" "$root/proc" "$root/tmp" "$root/etc"
-	echo pollux >"$root/etc/hostname"
+	for folder in dev etc mnt proc root run sys tmp usr/bin var/log var/run; do
+		mkdir -p "$root/$folder"
+	done
+fi
+for folder; do
+	cp -R --preserve=mode --remove-destination "$folder/." "$root/"
+done
+if [ -x "$root/bin/busybox" ]; then
+	for tool in $("$root/bin/busybox" --list); do
+		case $tool in init | linuxrc) continue ;; esac
+		[ -e "$root/bin/$tool" ] || ln -s busybox "$root/bin/$tool"
+	done
 fi
 chmod -R u=rwX,go=rX "$root"
-[ ! -e "$root/tmp" ] || chmod 1777 "$root/tmp"
-[ -z "$extra" ] || cp -R --preserve=mode "$extra/." "$root/"
+for folder in tmp var/tmp; do
+	[ ! -d "$root/$folder" ] || chmod 1777 "$root/$folder"
+done
 
 find "$root" -exec touch -h -d @0 {} +
 (cd "$root" && find . -mindepth 1 | LC_ALL=C sort |

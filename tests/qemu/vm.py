@@ -33,6 +33,8 @@ SAN = os.environ.get("POLLUX_SAN") == "1"  # is this the checked build?
 SCALE = float(os.environ.get("POLLUX_TIMEOUT_SCALE", "1"))
 
 READY = r"\[init\] ready"
+AGENT = "init=/tests/agent"  # process 1 where no shell is asked for
+SHELL_PROMPT = r"^\S* # "
 PANIC = re.compile(r"^.*(?:\bpanic: |Kernel panic).*$", re.MULTILINE | re.IGNORECASE)
 # What the checked build says of leaks (kernel/debug/leak.c) and of tasks and CPUs that do not get on.
 LEFT = re.compile(r"^.*(?:\bleak: |BUG: hung task|BUG: soft lockup).*$", re.MULTILINE)
@@ -105,12 +107,15 @@ class Machine:
     """
     boot    "kernel": QEMU loads the ELF file itself, which is quick; "iso": GRUB under BIOS;
             "uefi": GRUB under UEFI. append is for the first only: an ISO carries its own line.
+    shell   a shell on the console, as `make run` has it (an ISO always does). Without it process 1 is
+            tests/guest/agent.c, which run(), spawn() and their like talk to
+    initrd  another initramfs than that of the tests
     net     "user", "tap" (root), "auto": tap where it is to be had, or None
     icount  one instruction, one nanosecond of the guest's time
     """
 
     def __init__(self, append="", boot="kernel", net="auto", cpus=None, mem=None, icount=False,
-                 forward=(7, 8), name="pollux", qemu_args=()):
+                 forward=(7, 8), name="pollux", qemu_args=(), shell=False, initrd=None):
         self.append, self.boot, self.name = append, boot, name
         self.cpus, self.mem = cpus or CPUS, mem or MEM
         self.icount, self.qemu_args = icount, list(qemu_args)
@@ -118,6 +123,8 @@ class Machine:
         if boot != "kernel" and self.net == "tap":
             self.net = "user"  # the address of a tap is given on the command line
         self.ports = dict(zip(forward, _free_ports(len(forward))))
+        self.shell = shell or boot != "kernel"
+        self.initrd = initrd or os.path.join(BUILD, "initramfs-tests.cpio")
         self.network = None
         self.process = self.qmp = None
         self.console, self.pos, self.eof = "", 0, False
@@ -127,6 +134,8 @@ class Machine:
 
     def start(self, ready=READY, timeout=60):
         """Boots, and waits for the console to say @ready (None: does not wait)."""
+        if self.shell and ready == READY:
+            ready = SHELL_PROMPT
         self.dir = tempfile.TemporaryDirectory(prefix="pollux-")
         if self.net == "tap":
             self.network = netns.Network()
@@ -142,6 +151,7 @@ class Machine:
                 self.expect(ready, timeout * (4 if self.boot == "uefi" else 1))
             if ready == READY:
                 self.prompt()
+            if ready in (READY, SHELL_PROMPT):
                 self._await_services(timeout)
         except Exception:
             self.close()
@@ -168,6 +178,8 @@ class Machine:
                "-smp", str(self.cpus), "-no-reboot", "-display", "none", "-monitor", "none",
                "-serial", "stdio", "-qmp", f"unix:{self._qmp_path()},server=on,wait=off"]
         append = self.append + (" leakcheck=1" if SAN else "")
+        if not self.shell:
+            append += " " + AGENT
         if self.net == "user":
             rules = "".join(f",hostfwd=tcp:127.0.0.1:{h}-:{g}" for g, h in self.ports.items())
             cmd += ["-netdev", "user,id=n0" + rules]
@@ -181,7 +193,7 @@ class Machine:
             cmd += ["-nic", "none"]
         if self.boot == "kernel":
             cmd += ["-kernel", os.path.join(BUILD, "pollux.elf"),
-                    "-initrd", os.path.join(BUILD, "initramfs-tests.cpio"), "-append", append.strip()]
+                    "-initrd", self.initrd, "-append", append.strip()]
         else:
             cmd += ["-boot", "d", "-cdrom", os.path.join(BUILD, "pollux.iso")]
         if self.boot == "uefi":
@@ -297,8 +309,19 @@ class Machine:
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
 
+    def sh(self, command, timeout=60):
+        """Runs a line in the shell: (exit status, text). Keep it shorter than the terminal is wide."""
+        start = self.pos
+        self.type(command + '; echo "[sh] $?"\n')
+        match = self.expect(r"\[sh\] (\d+)\n", timeout)
+        text = self.console[start:match.start()].partition('"[sh] $?"\n')[2]
+        self.expect(SHELL_PROMPT)
+        return int(match[1]), KERNEL_LINE.sub("", text)
+
     def run(self, command, timeout=60):
-        """Runs a program under init, in the foreground: (exit status, or minus the signal; text)."""
+        """Runs a program in the foreground: (exit status, or minus the signal; text)."""
+        if self.shell:
+            return self.sh(command, timeout)
         start = self.pos
         self.type(command + "\n")
         match = self.expect(r"\[init\] (exit|killed by signal) (\d+)\n", timeout)
