@@ -13,7 +13,8 @@ struct pid_entry {
 	int (*show)(struct task *t, const struct proc_ref *ref, struct seq *s); /* text files */
 	const struct inode_operations *iop;                                     /* the others */
 	const struct file_operations *fop;
-	bool process_only; /* not in task/TID */
+	bool process_only;                              /* not in task/TID */
+	int (*store)(struct task *t, const char *text); /* what was written, or NULL */
 };
 
 /* What an inode of procfs stands for: i_private, a copy each. */
@@ -51,6 +52,7 @@ struct inode *task_inode(struct super_block *sb, struct task *t, u32 mode,
 			 const struct pid_entry *e, unsigned fd);
 struct inode *pid_dir_inode(struct super_block *sb, pid_t pid); /* ERR_PTR(-ENOENT) */
 int pid_show(const struct proc_ref *ref, struct seq *s);        /* -ESRCH */
+int pid_store(const struct proc_ref *ref, const char *text);    /* -EIO: cannot be written */
 /* The lowest ids of processes from @from on, in order; how many. @of: threads of that process. */
 size_t next_pids(pid_t from, struct task *of, pid_t *out, size_t max);
 /* ---- proc_fd.c ---- */

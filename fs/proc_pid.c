@@ -16,7 +16,9 @@
 #include "fs/proc.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/slab.h"
 
 static const struct pid_entry pid_entries[];
@@ -341,10 +343,57 @@ static int show_maps(struct task *t, const struct proc_ref *ref, struct seq *s)
 	return buf ? 0 : -ENOMEM;
 }
 
+static int show_oom_score(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	struct mm *mm = get_task_mm(t);
+
+	seq_printf(s, "%ld\n", t->signal ? oom_score(t->signal, mm) : 0l);
+	if (mm)
+		mm_put(mm);
+	return 0;
+}
+
+static int show_oom_score_adj(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	seq_printf(s, "%d\n", t->signal ? READ_ONCE(t->signal->oom_score_adj) : 0);
+	return 0;
+}
+
+/* Anybody may offer a process of his for killing; only root may spare it more than root did. */
+static int store_oom_score_adj(struct task *t, const char *text)
+{
+	struct signal_struct *g = t->signal;
+	int v;
+
+	if (!g || sysctl_store(text, &v, sizeof(v), 1, OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MAX))
+		return -EINVAL;
+	if (current_fsuid() && v < READ_ONCE(g->oom_score_adj_min))
+		return -EACCES;
+	if (!current_fsuid())
+		WRITE_ONCE(g->oom_score_adj_min, v);
+	WRITE_ONCE(g->oom_score_adj, v);
+	return 0;
+}
+
 static int show_pid_mounts(struct task *t, const struct proc_ref *ref, struct seq *s)
 {
 	show_mounts(s);
 	return 0;
+}
+
+int pid_store(const struct proc_ref *ref, const char *text)
+{
+	struct task *t;
+	int err;
+
+	if (!ref->entry->store)
+		return -EIO;
+	t = get_ref_task(ref);
+	if (!t)
+		return -ESRCH;
+	err = ref->entry->store(t, text);
+	task_put(t);
+	return err;
 }
 
 int pid_show(const struct proc_ref *ref, struct seq *s)
@@ -499,19 +548,22 @@ static const struct file_operations pid_fops = DIR_FOPS(pid_iterate);
 static const struct file_operations task_fops = DIR_FOPS(task_iterate);
 
 static const struct pid_entry pid_entries[] = {
-	{"task", S_IFDIR | 0555, NULL, &task_iops, &task_fops, true},
-	{"fd", S_IFDIR | 0500, NULL, &proc_fd_iops, &proc_fd_fops, false},
-	{"fdinfo", S_IFDIR | 0555, proc_show_fdinfo, &proc_fd_iops, &proc_fd_fops, false},
-	{"cmdline", S_IFREG | 0444, show_cmdline, NULL, NULL, false},
-	{"comm", S_IFREG | 0444, show_comm, NULL, NULL, false},
-	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false},
-	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false},
-	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, NULL, false},
-	{"stat", S_IFREG | 0444, show_stat, NULL, NULL, false},
-	{"statm", S_IFREG | 0444, show_statm, NULL, NULL, false},
-	{"status", S_IFREG | 0444, show_status, NULL, NULL, false},
-	{"cwd", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false},
-	{"root", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false},
-	{"exe", S_IFLNK | 0777, NULL, &proc_exe_iops, NULL, false},
-	{NULL, 0, NULL, NULL, NULL, false},
+	{"task", S_IFDIR | 0555, NULL, &task_iops, &task_fops, true, NULL},
+	{"fd", S_IFDIR | 0500, NULL, &proc_fd_iops, &proc_fd_fops, false, NULL},
+	{"fdinfo", S_IFDIR | 0555, proc_show_fdinfo, &proc_fd_iops, &proc_fd_fops, false, NULL},
+	{"cmdline", S_IFREG | 0444, show_cmdline, NULL, NULL, false, NULL},
+	{"comm", S_IFREG | 0444, show_comm, NULL, NULL, false, NULL},
+	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false, NULL},
+	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false, NULL},
+	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, NULL, false, NULL},
+	{"oom_score", S_IFREG | 0444, show_oom_score, NULL, NULL, false, NULL},
+	{"oom_score_adj", S_IFREG | 0644, show_oom_score_adj, NULL, NULL, false,
+	 store_oom_score_adj},
+	{"stat", S_IFREG | 0444, show_stat, NULL, NULL, false, NULL},
+	{"statm", S_IFREG | 0444, show_statm, NULL, NULL, false, NULL},
+	{"status", S_IFREG | 0444, show_status, NULL, NULL, false, NULL},
+	{"cwd", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
+	{"root", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
+	{"exe", S_IFLNK | 0777, NULL, &proc_exe_iops, NULL, false, NULL},
+	{NULL, 0, NULL, NULL, NULL, false, NULL},
 };

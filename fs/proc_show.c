@@ -184,12 +184,6 @@ static void show_osrelease(struct seq *s)
 }
 PROC_ENTRY(osrelease, "sys/kernel/osrelease", show_osrelease);
 
-static void show_overcommit(struct seq *s)
-{
-	seq_printf(s, "0\n");
-}
-PROC_ENTRY(overcommit, "sys/vm/overcommit_memory", show_overcommit);
-
 static void show_pid_max(struct seq *s)
 {
 	seq_printf(s, "%d\n", 1 << 22); /* kernel/sched/task.c counts that far */

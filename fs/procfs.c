@@ -153,12 +153,12 @@ static loff_t proc_llseek(struct file *file, loff_t off, int whence)
 
 static ssize_t proc_write(struct file *file, struct iov_iter *from, loff_t *pos)
 {
-	const struct proc_node *node = proc_ref(file->f_inode)->node;
-	size_t n = from->count;
+	const struct proc_ref *ref = proc_ref(file->f_inode);
+	size_t n = from->count, len;
 	char *text;
 	int err;
 
-	if (!node || !node->entry->store)
+	if (ref->node && !ref->node->entry->store)
 		return -EIO;
 	if (n >= PAGE_SIZE)
 		return -EINVAL;
@@ -169,9 +169,9 @@ static ssize_t proc_write(struct file *file, struct iov_iter *from, loff_t *pos)
 		kfree(text);
 		return -EFAULT;
 	}
-	text[n] = '\0';
-	/* What echo adds is not part of the value. */
-	err = node->entry->store(text, n && text[n - 1] == '\n' ? (text[n - 1] = '\0', n - 1) : n);
+	len = n && text[n - 1] == '\n' ? n - 1 : n; /* what echo adds is not part of the value */
+	text[len] = '\0';
+	err = ref->node ? ref->node->entry->store(text, len) : pid_store(ref, text);
 	kfree(text);
 	return err ? err : (ssize_t)n;
 }

@@ -104,6 +104,7 @@ struct signal_struct *signal_alloc(void)
 	g->rlim[RLIMIT_CORE].rlim_cur = 0;
 	g->rlim[RLIMIT_NOFILE] = (struct rlimit){1024, 1ul << 20};
 	g->rlim[RLIMIT_NPROC] = (struct rlimit){(u64)max_threads / 2, (u64)max_threads / 2};
+	g->rlim[RLIMIT_MEMLOCK] = (struct rlimit){8ul << 20, 8ul << 20};
 	g->rlim[RLIMIT_SIGPENDING] = g->rlim[RLIMIT_NPROC];
 	return g;
 }
@@ -167,6 +168,8 @@ static struct signal_struct *signal_copy(struct signal_struct *old)
 		return NULL;
 	memcpy(g->rlim, old->rlim, sizeof(g->rlim));
 	g->cpu_timers = g->rlim[RLIMIT_CPU].rlim_cur != RLIM_INFINITY;
+	g->oom_score_adj = old->oom_score_adj;
+	g->oom_score_adj_min = old->oom_score_adj_min;
 	g->uid = old->uid;
 	g->euid = old->euid;
 	g->suid = old->suid;

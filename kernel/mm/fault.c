@@ -22,6 +22,7 @@
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/extable.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/vmalloc.h"
 #include "kernel/sched/signal.h"
@@ -121,18 +122,20 @@ static int make_writable(struct vm_area *vma, u64 *pte, u64 addr)
 static int grow_stack(struct mm *mm, struct vm_area *vma, u64 addr)
 {
 	struct vm_area *below = vma_prev(vma);
-	u64 limit = current->signal ? current->signal->rlim[RLIMIT_STACK].rlim_cur : RLIM_INFINITY;
+	u64 pages = (vma->start - addr) >> PAGE_SHIFT;
 
-	if (addr < MMAP_MIN_ADDR || vma->end - addr > limit)
+	if (addr < MMAP_MIN_ADDR || vma->end - addr > rlimit(RLIMIT_STACK))
 		return -EFAULT;
 	if (below && (below->flags & VM_ACCESS_FLAGS) && !(below->flags & VM_GROWSDOWN) &&
 	    addr < below->end + STACK_GUARD_GAP)
 		return -EFAULT;
 	if (below && addr < below->end)
 		return -EFAULT;
-	if (vm_may_expand(mm, (vma->start - addr) >> PAGE_SHIFT))
+	if (vm_may_expand(mm, vma->flags, pages) ||
+	    ((vma->flags & VM_LOCKED) && vm_may_lock(mm, pages)) ||
+	    ((vma->flags & VM_ACCOUNT) && vm_enough_memory(pages)))
 		return -EFAULT;
-	mm->total_vm += (vma->start - addr) >> PAGE_SHIFT;
+	vm_account(mm, vma->flags, (s64)pages);
 	vma->start = addr; /* the order in the tree stays the same */
 	return 0;
 }
@@ -163,6 +166,8 @@ int fault_locked(struct mm *mm, u64 addr, bool write, bool exec, int *code)
 		*code = SEGV_ACCERR;
 		return -EFAULT;
 	}
+	if (unlikely(mm->oom) && !(vma->flags & VM_SHARED))
+		return -EFAULT; /* what was here may have been taken */
 	pte = pte_make(mm->pgd, addr);
 	if (!pte)
 		return -ENOMEM;
@@ -187,12 +192,6 @@ int handle_mm_fault(struct mm *mm, u64 addr, bool write, bool exec, int *code)
 
 /* ---- the trap ---- */
 
-static void out_of_memory(void)
-{
-	printk("Out of memory: killed process %d (%s)\n", current->tgid, current->comm);
-	send_signal_group(current->signal, SIGKILL, NULL);
-}
-
 static void user_fault(u64 error_code, u64 addr)
 {
 	int code = SEGV_MAPERR, r = -EFAULT;
@@ -203,7 +202,7 @@ static void user_fault(u64 error_code, u64 addr)
 	if (likely(!r))
 		return;
 	if (r == -ENOMEM)
-		out_of_memory();
+		out_of_memory(); /* the instruction is tried again, or current dies */
 	else if (r == -EIO)
 		force_signal_fault(SIGBUS, BUS_ADRERR, addr);
 	else
@@ -237,8 +236,8 @@ static void kernel_fault(struct pt_regs *regs, u64 error_code, u64 addr)
 	}
 	local_irq_enable();
 	r = handle_mm_fault(current->mm, addr, error_code & PF_WRITE, false, &code);
-	if (r == -ENOMEM)
-		out_of_memory();
+	if (r == -ENOMEM && out_of_memory())
+		r = 0; /* the instruction is tried again */
 	if (r)
 		fixup_exception(regs);
 }

@@ -67,21 +67,44 @@ void mapping_add(struct vm_area *vma, struct vm_area *from);
 /* @vma goes; its entries, if any, now belong to @into. */
 void mapping_remove(struct vm_area *vma, struct vm_area *into);
 
+/* limits.c. mm->lock held. */
+/* @pages of memory with these VM_* flags come (or go, if negative). */
+void vm_account(struct mm *mm, u32 flags, s64 pages);
+/* May that many come? 0, or -ENOMEM: RLIMIT_AS, RLIMIT_DATA. */
+int vm_may_expand(struct mm *mm, u32 flags, u64 pages);
+/* May that many that are mapped already become what @flags say? RLIMIT_DATA. */
+int vm_may_be_data(struct mm *mm, u32 flags, u64 pages);
+/* May so many more be locked (RLIMIT_MEMLOCK)? 0, -ENOMEM. Any at all? 0, -EPERM. */
+int vm_may_lock(struct mm *mm, u64 pages);
+int vm_may_lock_any(void);
+/* May so many pages be promised? 0, -ENOMEM. */
+int vm_enough_memory(u64 pages);
+/* The same for a new area or one that gets new rights: sets VM_ACCOUNT if they are. */
+int vm_promise(u32 *flags, u64 pages);
+u64 vm_commit_limit(void); /* pages */
+
 /* mmap.c. mm->lock held. */
-/* -ENOMEM if @pages more would break RLIMIT_AS. */
-int vm_may_expand(struct mm *mm, u64 pages);
 int munmap_locked(struct mm *mm, u64 start, u64 end);
 /* Changes the flags of all areas in [start, end), cutting them at the ends; -ENOMEM at a hole. */
 int change_range(struct mm *mm, u64 start, u64 end, u32 clear, u32 set);
-/* Faults the pages in as if they were touched, until it cannot. Takes mm->lock. */
-void populate_range(struct mm *mm, u64 start, u64 end);
+enum populate {
+	POPULATE_AREA /* a write where that makes a private page */,
+	POPULATE_READ,
+	POPULATE_WRITE
+};
+/*
+ * Faults the pages in as if they were touched, until it cannot. Takes mm->lock. 0, -ENOMEM: a hole,
+ * -EINVAL: no right to, -EFAULT: beyond the object's end, -EINTR: current has been killed.
+ */
+int populate_range(struct mm *mm, u64 start, u64 end, enum populate how);
 
 /* fault.c: handle_mm_fault() with mm->lock held. */
 int fault_locked(struct mm *mm, u64 addr, bool write, bool exec, int *code);
 
-/* shmem.c: the object behind MAP_SHARED | MAP_ANONYMOUS; ERR_PTR(-ENOMEM). */
+/* shmem.c: the object behind MAP_SHARED | MAP_ANONYMOUS, for an area with these flags;
+ * ERR_PTR(-ENOMEM). */
 extern const struct vm_ops shared_anon_ops;
-void *shared_anon_create(u64 bytes);
+void *shared_anon_create(u64 bytes, u32 flags);
 
 /* pagetable.c */
 void table_cache_drain(void); /* frees the clean tables kept for reuse on this CPU */

@@ -1,7 +1,7 @@
 /*
- * The smaller calls on address ranges: mremap, madvise, mincore, msync and mlock. There is no swap
- * and files live in memory, so most advice has nothing to do, and every page is locked by nature;
- * the arguments are checked as on Linux all the same.
+ * The smaller calls on address ranges: mremap, madvise, mincore and msync. There is no swap and files
+ * live in memory, so most advice has nothing to do, and nothing is ever written back; the arguments
+ * are checked as on Linux all the same.
  */
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/syscall.h"
@@ -10,8 +10,9 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/task.h"
 
-#define MREMAP_MAYMOVE 1
-#define MREMAP_FIXED   2
+#define MREMAP_MAYMOVE   1
+#define MREMAP_FIXED     2
+#define MREMAP_DONTUNMAP 4
 
 /* ---- mremap ---- */
 
@@ -20,13 +21,26 @@ struct remap {
 	int flags;
 };
 
+/* May [addr, addr + old_len), inside @vma, become new_len long, or be there once more? */
+static int may_resize(struct mm *mm, const struct vm_area *vma, const struct remap *r)
+{
+	u64 more = r->new_len;
+
+	if (r->old_len && !(r->flags & MREMAP_DONTUNMAP))
+		more = r->new_len > r->old_len ? r->new_len - r->old_len : 0;
+	more >>= PAGE_SHIFT;
+	if ((vma->flags & VM_LOCKED) && vm_may_lock(mm, more))
+		return -EAGAIN;
+	if (vm_may_expand(mm, vma->flags, more))
+		return -ENOMEM;
+	return (vma->flags & VM_ACCOUNT) ? vm_enough_memory(more) : 0;
+}
+
 /* Moves [addr, addr + old_len), inside @vma, to new_addr, where nothing lies. */
 static long move_area(struct mm *mm, struct vm_area *vma, const struct remap *r)
 {
 	struct vm_area *to;
 
-	if (vm_may_expand(mm, r->new_len >> PAGE_SHIFT))
-		return -ENOMEM;
 	to = vma_alloc(mm, r->new_addr, r->new_addr + r->new_len, vma->flags);
 	if (!to)
 		return -ENOMEM;
@@ -42,18 +56,18 @@ static long move_area(struct mm *mm, struct vm_area *vma, const struct remap *r)
 	vma_link(mm, to, vma);
 	vma_merge(mm, to);
 	/* Out of areas for the split: the old range stays as an empty one. */
-	munmap_locked(mm, r->addr, r->addr + r->old_len);
+	if (!(r->flags & MREMAP_DONTUNMAP))
+		munmap_locked(mm, r->addr, r->addr + r->old_len);
 	return (long)r->new_addr;
 }
 
-static bool may_grow_in_place(struct mm *mm, const struct vm_area *vma, const struct remap *r)
+static bool can_grow_in_place(const struct vm_area *vma, const struct remap *r)
 {
 	struct vm_area *next = vma_next(vma);
 	u64 end = r->addr + r->new_len;
 
 	return r->addr + r->old_len == vma->end && end > vma->end && end <= USER_TOP &&
-	       (!next || end <= vma_floor(next)) &&
-	       !vm_may_expand(mm, (r->new_len - r->old_len) >> PAGE_SHIFT);
+	       (!next || end <= vma_floor(next));
 }
 
 static long remap_fixed(struct mm *mm, struct remap *r)
@@ -80,13 +94,14 @@ static long remap_fixed(struct mm *mm, struct remap *r)
 	vma = find_vma(mm, r->addr);
 	if (!vma || r->old_len > vma->end - r->addr)
 		return -EFAULT;
-	return move_area(mm, vma, r);
+	err = may_resize(mm, vma, r);
+	return err ? err : move_area(mm, vma, r);
 }
 
 static long remap_locked(struct mm *mm, struct remap *r)
 {
 	struct vm_area *vma = find_vma(mm, r->addr);
-	long at;
+	long at, err;
 
 	if (!vma)
 		return -EFAULT;
@@ -95,14 +110,17 @@ static long remap_locked(struct mm *mm, struct remap *r)
 		return -EINVAL;
 	if (r->flags & MREMAP_FIXED)
 		return remap_fixed(mm, r);
-	if (r->old_len >= r->new_len && r->old_len) {
+	if (r->old_len >= r->new_len && r->old_len && !(r->flags & MREMAP_DONTUNMAP)) {
 		at = munmap_locked(mm, r->addr + r->new_len, r->addr + r->old_len);
 		return at ? at : (long)r->addr;
 	}
 	if (r->old_len > vma->end - r->addr)
 		return -EFAULT;
-	if (may_grow_in_place(mm, vma, r)) {
-		mm->total_vm += (r->new_len - r->old_len) >> PAGE_SHIFT;
+	err = may_resize(mm, vma, r);
+	if (err)
+		return err;
+	if (!(r->flags & MREMAP_DONTUNMAP) && can_grow_in_place(vma, r)) {
+		vm_account(mm, vma->flags, (s64)((r->new_len - r->old_len) >> PAGE_SHIFT));
 		vma->end = r->addr + r->new_len;
 		vma_merge(mm, vma);
 		return (long)r->addr;
@@ -120,17 +138,22 @@ SYSCALL_DEFINE5(mremap, u64, addr, u64, old_len, u64, new_len, u64, flags, u64, 
 {
 	struct remap r = {addr, PAGE_ALIGN(old_len), new_addr, PAGE_ALIGN(new_len), (int)flags};
 	struct mm *mm = current->mm;
+	bool locked;
 	long ret;
 
-	if ((flags & ~(u64)(MREMAP_MAYMOVE | MREMAP_FIXED)) ||
-	    (flags & (MREMAP_MAYMOVE | MREMAP_FIXED)) == MREMAP_FIXED)
+	if ((flags & ~(u64)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) ||
+	    ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) ||
+	    ((flags & MREMAP_DONTUNMAP) && r.old_len != r.new_len))
 		return -EINVAL;
 	if ((addr & ~PAGE_MASK) || !r.new_len || r.old_len > USER_TOP ||
 	    addr > USER_TOP - r.old_len)
 		return -EINVAL;
 	mutex_lock(&mm->lock);
 	ret = remap_locked(mm, &r);
+	locked = ret >= 0 && (find_vma(mm, (u64)ret)->flags & VM_LOCKED);
 	mutex_unlock(&mm->lock);
+	if (locked && r.new_len > r.old_len)
+		populate_range(mm, (u64)ret + r.old_len, (u64)ret + r.new_len, POPULATE_AREA);
 	return ret;
 }
 
@@ -154,13 +177,16 @@ enum {
 	MADV_WIPEONFORK = 18,
 	MADV_KEEPONFORK = 19,
 	MADV_COLD = 20,
-	MADV_PAGEOUT = 21
+	MADV_PAGEOUT = 21,
+	MADV_POPULATE_READ = 22,
+	MADV_POPULATE_WRITE = 23,
+	MADV_DONTNEED_LOCKED = 24
 };
 
 static bool madvise_known(int advice)
 {
 	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || advice == MADV_FREE ||
-	       (advice >= MADV_DONTFORK && advice <= MADV_PAGEOUT);
+	       (advice >= MADV_DONTFORK && advice <= MADV_DONTNEED_LOCKED);
 }
 
 /* One area, or the part of it in [start, end). */
@@ -170,13 +196,20 @@ static int madvise_area(struct mm *mm, struct vm_area *vma, u64 start, u64 end, 
 
 	switch (advice) {
 	case MADV_FREE: /* may be freed at any time from now on: now */
-		if (!private_anon)
+		if (!private_anon || (vma->flags & VM_LOCKED))
 			return -EINVAL;
 		zap_range(mm, start, end);
 		return 0;
 	case MADV_DONTNEED:
+		if (vma->flags & VM_LOCKED)
+			return -EINVAL;
+		__attribute__((fallthrough));
+	case MADV_DONTNEED_LOCKED:
 		zap_range(mm, start, end);
 		return 0;
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return vma->flags & VM_LOCKED ? -EINVAL : 0;
 	case MADV_DONTFORK:
 		return change_range(mm, start, end, 0, VM_DONTCOPY);
 	case MADV_DOFORK:
@@ -202,6 +235,10 @@ SYSCALL_DEFINE3(madvise, u64, start, u64, len, int, advice)
 	if (end < start)
 		return -EINVAL;
 
+	if (advice == MADV_POPULATE_READ)
+		return populate_range(mm, start, end, POPULATE_READ);
+	if (advice == MADV_POPULATE_WRITE)
+		return populate_range(mm, start, end, POPULATE_WRITE);
 	mutex_lock(&mm->lock);
 	for (; start < end && !r; start = stop) {
 		struct vm_area *vma = find_vma_above(mm, start);
@@ -219,7 +256,7 @@ SYSCALL_DEFINE3(madvise, u64, start, u64, len, int, advice)
 	return r ? r : hole;
 }
 
-/* ---- mincore, msync, mlock ---- */
+/* ---- mincore, msync ---- */
 
 /* In memory: mapped, or in the object's cache, from where a fault would take it. */
 static bool is_resident(struct vm_area *vma, u64 addr)
@@ -276,81 +313,36 @@ SYSCALL_DEFINE3(mincore, u64, start, u64, len, u8 __user *, uvec)
 	return 0;
 }
 
-/* 0 if every page of [start, end) belongs to an area, else -ENOMEM. */
-static int all_mapped(struct mm *mm, u64 start, u64 end)
-{
-	int r = 0;
-
-	mutex_lock(&mm->lock);
-	while (start < end) {
-		struct vm_area *vma = find_vma(mm, start);
-
-		if (!vma) {
-			r = -ENOMEM;
-			break;
-		}
-		start = vma->end;
-	}
-	mutex_unlock(&mm->lock);
-	return r;
-}
-
 #define MS_ASYNC      1
 #define MS_INVALIDATE 2
 #define MS_SYNC       4
 
 SYSCALL_DEFINE3(msync, u64, start, u64, len, int, flags)
 {
+	struct mm *mm = current->mm;
 	u64 end = start + PAGE_ALIGN(len);
+	int r = 0;
 
 	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (start & ~PAGE_MASK) ||
 	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
 		return -EINVAL;
 	if (end < start)
 		return -ENOMEM;
-	return all_mapped(current->mm, start, end);
-}
+	mutex_lock(&mm->lock);
+	while (start < end) {
+		struct vm_area *vma = find_vma_above(mm, start);
 
-#define MLOCK_ONFAULT 1
-#define MCL_ALL       7 /* CURRENT | FUTURE | ONFAULT */
-
-static long lock_range(u64 start, u64 len, bool populate)
-{
-	u64 end = PAGE_ALIGN(start + len);
-
-	start &= PAGE_MASK;
-	if (end < start)
-		return -EINVAL;
-	if (all_mapped(current->mm, start, end))
-		return -ENOMEM;
-	if (populate)
-		populate_range(current->mm, start, end);
-	return 0;
-}
-
-SYSCALL_DEFINE2(mlock, u64, start, u64, len)
-{
-	return lock_range(start, len, true);
-}
-
-SYSCALL_DEFINE3(mlock2, u64, start, u64, len, int, flags)
-{
-	if (flags & ~MLOCK_ONFAULT)
-		return -EINVAL;
-	return lock_range(start, len, !flags);
-}
-
-SYSCALL_DEFINE2(munlock, u64, start, u64, len)
-{
-	return lock_range(start, len, false);
-}
-
-SYSCALL_DEFINE1(mlockall, int, flags)
-{
-	return !flags || (flags & ~MCL_ALL) || flags == 4 ? -EINVAL : 0;
-}
-
-SYSCALL_DEFINE0(munlockall)
-{
-	return 0;
+		/* A hole is an error, but what lies behind it is looked at as well. */
+		if (!vma || vma->start > start)
+			r = -ENOMEM;
+		if (!vma)
+			break;
+		if (vma->start < end && (flags & MS_INVALIDATE) && (vma->flags & VM_LOCKED)) {
+			r = -EBUSY;
+			break;
+		}
+		start = vma->end;
+	}
+	mutex_unlock(&mm->lock);
+	return r;
 }

@@ -28,6 +28,8 @@ static void meminfo_show(struct seq *s)
 		{"SUnreclaim:", vm_stat_read(VM_STAT_SLAB)},
 		{"KernelStack:", vm_stat_read(VM_STAT_KSTACK)},
 		{"PageTables:", vm_stat_read(VM_STAT_TABLES)},
+		{"CommitLimit:", vm_commit_limit()},
+		{"Committed_AS:", vm_stat_read(VM_STAT_COMMITTED)},
 		{"VmallocTotal:", (VMALLOC_END - VMALLOC_START) >> PAGE_SHIFT},
 		{"VmallocUsed:", vm_stat_read(VM_STAT_VMALLOC)},
 	};

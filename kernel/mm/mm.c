@@ -13,6 +13,7 @@
  *			which may be held around a user copy.
  */
 #include "kernel/lib/printk.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/slab.h"
 #include "kernel/lib/init.h"
@@ -52,7 +53,9 @@ static int dup_area(struct mm *mm, struct mm *old, struct vm_area *from)
 
 	if (from->flags & VM_DONTCOPY)
 		return 0;
-	vma = vma_alloc(mm, from->start, from->end, from->flags);
+	if ((from->flags & VM_ACCOUNT) && vm_enough_memory((from->end - from->start) >> PAGE_SHIFT))
+		return -ENOMEM;
+	vma = vma_alloc(mm, from->start, from->end, from->flags & ~VM_LOCKED);
 	if (!vma)
 		return -ENOMEM;
 	vma->ops = from->ops;
@@ -119,6 +122,8 @@ void mm_put(struct mm *mm)
 		vma_remove(mm, vma);
 	}
 	mutex_unlock(&mm->lock);
+	if (unlikely(mm->oom))
+		oom_victim_gone(mm);
 	mm_drop(mm);
 }
 

@@ -41,8 +41,12 @@
 #define VM_HEAP       0x40u
 #define VM_DONTCOPY   0x80u  /* madvise(MADV_DONTFORK): not in a child */
 #define VM_WIPEONFORK 0x100u /* madvise(MADV_WIPEONFORK): empty in a child */
+#define VM_LOCKED     0x200u /* mlock(2); not in a child */
+#define VM_NORESERVE  0x400u /* MAP_NORESERVE */
+#define VM_ACCOUNT    0x800u /* a promise of memory, counted in VM_STAT_COMMITTED */
 
 struct vm_area;
+struct signal_struct;
 
 /* Which areas show an object: kernel/mm/rmap.c. */
 struct address_space {
@@ -102,8 +106,10 @@ struct mm {
 	u64 stack_top;      /* [I] */
 	u64 arg_start, arg_end, env_start, env_end; /* [lock] for /proc/PID/cmdline */
 	u64 nr_pages;                               /* [lock] resident pages */
-	u64 total_vm;                               /* [lock] mapped pages */
+	u64 total_vm, data_vm, locked_vm;           /* [lock] mapped pages: limits.c */
+	u32 def_flags;                              /* [lock] of new areas: mlockall(2) */
 	u64 cpumask;                                /* [a] CPUs that have it loaded */
+	int oom;                                    /* [a] OOM_*: killed for its memory */
 };
 
 struct mm *mm_alloc(void);         /* empty, one user; NULL without memory */

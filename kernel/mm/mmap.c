@@ -10,6 +10,7 @@
  */
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/sched/signal.h"
 
@@ -19,16 +20,6 @@
 
 int (*mmap_file_hook)(int fd, u64 len, int prot, int flags, u64 off, const struct vm_ops **ops,
 		      void **object);
-
-static u64 rlimit(int which)
-{
-	return current->signal ? READ_ONCE(current->signal->rlim[which].rlim_cur) : RLIM_INFINITY;
-}
-
-int vm_may_expand(struct mm *mm, u64 pages)
-{
-	return mm->total_vm + pages > rlimit(RLIMIT_AS) >> PAGE_SHIFT ? -ENOMEM : 0;
-}
 
 /* ---- munmap ---- */
 
@@ -151,6 +142,10 @@ static long area_flags(int prot, int flags, bool object)
 		vm |= VM_EXEC;
 	if (flags & MAP_GROWSDOWN)
 		vm |= VM_GROWSDOWN;
+	if (flags & MAP_LOCKED)
+		vm |= VM_LOCKED;
+	if (flags & MAP_NORESERVE)
+		vm |= VM_NORESERVE;
 	return vm;
 }
 
@@ -165,45 +160,47 @@ static u64 pages_mapped(struct mm *mm, u64 start, u64 end)
 	return n;
 }
 
-/* The address at which @len bytes (whole pages) may be mapped; room is made there. */
-static long prepare_range(struct mm *mm, u64 addr, u64 len, u32 vm, int flags)
+/* Makes room for @len bytes (whole pages) at @addr, and settles what is promised; 0 or -errno. */
+static int prepare_range(struct mm *mm, u64 addr, u64 len, u32 *vm)
 {
 	u64 pages = len >> PAGE_SHIFT;
 	int r;
 
-	if (vm_may_expand(mm, pages) &&
-	    vm_may_expand(mm, pages - pages_mapped(mm, addr, addr + len)))
-		return -ENOMEM;
-	/* One request for more than there is can only be a mistake (overcommit_memory 0). */
-	if ((vm & (VM_WRITE | VM_SHARED)) == VM_WRITE && !(flags & MAP_NORESERVE) &&
-	    pages > total_pages)
+	if (vm_may_expand(mm, *vm, pages) &&
+	    vm_may_expand(mm, *vm, pages - pages_mapped(mm, addr, addr + len)))
 		return -ENOMEM;
 	r = munmap_locked(mm, addr, addr + len);
-	return r ? r : (long)addr;
+	return r ? r : vm_promise(vm, pages);
 }
 
 static long mmap_locked(struct mm *mm, u64 addr, u64 len, int prot, int flags,
 			const struct vm_ops *ops, void *object, u64 offset)
 {
 	struct vm_area *vma;
-	long at, vm;
+	long at, r;
+	u32 vm;
 
 	if (mm->map_count >= MAX_MAP_COUNT)
 		return -ENOMEM;
 	at = choose_address(mm, addr, len, flags);
 	if (at < 0)
 		return at;
-	vm = area_flags(prot, flags, ops != NULL);
-	if (vm < 0)
-		return vm;
-	at = prepare_range(mm, (u64)at, len, (u32)vm, flags);
-	if (at < 0)
-		return at;
-	vma = vma_alloc(mm, (u64)at, (u64)at + len, (u32)vm);
+	if ((flags & MAP_LOCKED) && vm_may_lock_any())
+		return -EPERM;
+	r = area_flags(prot, flags, ops != NULL);
+	if (r < 0)
+		return r;
+	vm = (u32)r | mm->def_flags;
+	if ((vm & VM_LOCKED) && vm_may_lock(mm, len >> PAGE_SHIFT))
+		return -EAGAIN;
+	r = prepare_range(mm, (u64)at, len, &vm);
+	if (r)
+		return r;
+	vma = vma_alloc(mm, (u64)at, (u64)at + len, vm);
 	if (!vma)
 		return -ENOMEM;
 	if (!ops && (vm & VM_SHARED)) {
-		object = shared_anon_create(len);
+		object = shared_anon_create(len, vm);
 		if (IS_ERR(object)) {
 			vma_discard(vma);
 			return -ENOMEM;
@@ -219,24 +216,47 @@ static long mmap_locked(struct mm *mm, u64 addr, u64 len, int prot, int flags,
 	return at;
 }
 
-void populate_range(struct mm *mm, u64 start, u64 end)
+static int populate_page(struct mm *mm, u64 addr, enum populate how)
 {
-	int code;
+	struct vm_area *vma;
+	bool write;
+	int r, code;
 
-	for (u64 a = start; a < end; a += PAGE_SIZE) {
-		struct vm_area *vma;
-		int r;
-
-		mutex_lock(&mm->lock);
-		vma = find_vma(mm, a);
-		r = vma ? fault_locked(mm, a, (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE,
-				       false, &code)
-			: -EFAULT;
+	mutex_lock(&mm->lock);
+	vma = find_vma(mm, addr);
+	if (!vma) {
 		mutex_unlock(&mm->lock);
-		if (r)
-			return;
+		return -ENOMEM;
+	}
+	write = how == POPULATE_WRITE ||
+		(how == POPULATE_AREA && (vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE);
+	r = fault_locked(mm, addr, write, false, &code);
+	mutex_unlock(&mm->lock);
+	switch (r) {
+	case -ENOMEM:
+		return out_of_memory() ? -EAGAIN : -EINTR;
+	case -EIO:
+		return -EFAULT;
+	case -EFAULT:
+		return -EINVAL;
+	}
+	return r;
+}
+
+int populate_range(struct mm *mm, u64 start, u64 end, enum populate how)
+{
+	while (start < end) {
+		int r = populate_page(mm, start, how);
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (!r)
+			start += PAGE_SIZE;
+		else if (r != -EAGAIN)
+			return r;
 		cond_resched();
 	}
+	return 0;
 }
 
 long do_mmap(struct mm *mm, u64 addr, u64 len, int prot, int flags, const struct vm_ops *ops,
@@ -258,8 +278,8 @@ long do_mmap(struct mm *mm, u64 addr, u64 len, int prot, int flags, const struct
 	}
 	if (r < 0 && ops && ops->close)
 		ops->close(&(struct vm_area){.mm = mm, .ops = ops, .object = object});
-	if (r >= 0 && (flags & (MAP_POPULATE | MAP_LOCKED)))
-		populate_range(mm, (u64)r, (u64)r + pages);
+	if (r >= 0 && ((flags & (MAP_POPULATE | MAP_LOCKED)) || (mm->def_flags & VM_LOCKED)))
+		populate_range(mm, (u64)r, (u64)r + pages, POPULATE_AREA);
 	return r;
 }
 
@@ -288,6 +308,7 @@ SYSCALL_DEFINE6(mmap, u64, addr, u64, len, int, prot, int, flags, int, fd, u64, 
 static int change_area(struct mm *mm, struct vm_area *vma, u32 clear, u32 set)
 {
 	u32 flags = (vma->flags & ~clear) | set;
+	u64 pages = (vma->end - vma->start) >> PAGE_SHIFT;
 	int r;
 
 	if (flags == vma->flags)
@@ -297,6 +318,11 @@ static int change_area(struct mm *mm, struct vm_area *vma, u32 clear, u32 set)
 		if (r)
 			return r;
 	}
+	if ((flags & ~vma->flags & VM_WRITE) &&
+	    (vm_may_be_data(mm, flags, pages) || vm_promise(&flags, pages)))
+		return -ENOMEM;
+	vm_account(mm, vma->flags, -(s64)pages);
+	vm_account(mm, flags, (s64)pages);
 	vma->flags = flags;
 	if (clear & VM_ACCESS_FLAGS)
 		protect_range(mm, vma, vma->start, vma->end);
@@ -367,12 +393,15 @@ out:
 static int grow_heap(struct mm *mm, u64 old, u64 new)
 {
 	struct vm_area *next = find_vma_above(mm, old), *vma;
+	u64 pages = (new - old) >> PAGE_SHIFT;
+	u32 flags = VM_READ | VM_WRITE | VM_HEAP | mm->def_flags;
 
 	if (next && new + PAGE_SIZE > vma_floor(next))
 		return -ENOMEM;
-	if (vm_may_expand(mm, (new - old) >> PAGE_SHIFT) || (new - old) >> PAGE_SHIFT > total_pages)
+	if (vm_may_expand(mm, flags, pages) || vm_promise(&flags, pages) ||
+	    ((flags & VM_LOCKED) && vm_may_lock(mm, pages)))
 		return -ENOMEM;
-	vma = vma_alloc(mm, old, new, VM_READ | VM_WRITE | VM_HEAP);
+	vma = vma_alloc(mm, old, new, flags);
 	if (!vma)
 		return -ENOMEM;
 	vma_link(mm, vma, NULL);
@@ -402,11 +431,16 @@ static int set_brk(struct mm *mm, u64 addr)
 SYSCALL_DEFINE1(brk, u64, addr)
 {
 	struct mm *mm = current->mm;
-	u64 brk;
+	u64 old, brk;
+	bool locked;
 
 	mutex_lock(&mm->lock);
+	old = mm->brk;
 	set_brk(mm, addr);
 	brk = mm->brk;
+	locked = mm->def_flags & VM_LOCKED;
 	mutex_unlock(&mm->lock);
+	if (locked && brk > old)
+		populate_range(mm, old & PAGE_MASK, brk, POPULATE_AREA);
 	return (long)brk;
 }

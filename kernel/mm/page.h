@@ -131,6 +131,7 @@ enum vm_stat {
 	VM_STAT_TABLES, /* page tables of processes */
 	VM_STAT_KSTACK,
 	VM_STAT_VMALLOC,
+	VM_STAT_COMMITTED, /* promised to processes: limits.c */
 	NR_VM_STATS
 };
 DECLARE_PER_CPU(s64, vm_stats[NR_VM_STATS]);

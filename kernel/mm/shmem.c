@@ -17,6 +17,7 @@
 
 struct shared_anon {
 	refcount_t refs; /* areas */
+	bool promised;   /* [I] counted in VM_STAT_COMMITTED */
 	struct mutex lock;
 	u64 nr_pages;          /* [I] */
 	struct page ***chunks; /* [lock] NULL where nothing was touched */
@@ -27,11 +28,14 @@ static u64 nr_chunks(const struct shared_anon *obj)
 	return DIV_ROUND_UP(obj->nr_pages, CHUNK);
 }
 
-void *shared_anon_create(u64 bytes)
+void *shared_anon_create(u64 bytes, u32 flags)
 {
-	struct shared_anon *obj = kzalloc(sizeof(*obj), GFP_KERNEL);
+	struct shared_anon *obj;
 	u64 size;
 
+	if (!(flags & VM_NORESERVE) && vm_enough_memory(bytes >> PAGE_SHIFT))
+		return ERR_PTR(-ENOMEM);
+	obj = kzalloc(sizeof(*obj), GFP_KERNEL);
 	if (!obj)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&obj->refs, 1);
@@ -43,6 +47,9 @@ void *shared_anon_create(u64 bytes)
 		kfree(obj);
 		return ERR_PTR(-ENOMEM);
 	}
+	obj->promised = !(flags & VM_NORESERVE);
+	if (obj->promised)
+		vm_stat_add(VM_STAT_COMMITTED, (s64)obj->nr_pages);
 	return obj;
 }
 
@@ -70,6 +77,8 @@ static void shared_anon_close(struct vm_area *vma)
 
 	if (!refcount_dec_and_test(&obj->refs))
 		return;
+	if (obj->promised)
+		vm_stat_add(VM_STAT_COMMITTED, -(s64)obj->nr_pages);
 	for (u64 i = 0; i < nr_chunks(obj); i++)
 		if (obj->chunks[i])
 			free_chunk(obj->chunks[i]);

@@ -65,7 +65,7 @@ void vma_link(struct mm *mm, struct vm_area *vma, struct vm_area *from)
 {
 	tree_insert(mm, vma);
 	mapping_add(vma, from);
-	mm->total_vm += (vma->end - vma->start) >> PAGE_SHIFT;
+	vm_account(mm, vma->flags, (s64)((vma->end - vma->start) >> PAGE_SHIFT));
 }
 
 void vma_remove(struct mm *mm, struct vm_area *vma)
@@ -74,7 +74,7 @@ void vma_remove(struct mm *mm, struct vm_area *vma)
 
 	/* The hole that this makes, or makes larger, must lie below the hint. */
 	mm->hole_hint = max(mm->hole_hint, above ? above->start : USER_TOP);
-	mm->total_vm -= (vma->end - vma->start) >> PAGE_SHIFT;
+	vm_account(mm, vma->flags, -(s64)((vma->end - vma->start) >> PAGE_SHIFT));
 	tree_erase(mm, vma, NULL);
 }
 

@@ -94,8 +94,15 @@ struct signal_struct {
 	struct list_head posix_timers;    /* [h] kernel/time/posix_timer.c's */
 	int next_timer_id;                /* [h] */
 	bool cpu_timers; /* [h] something here counts CPU time: check it at each tick */
-	char *exe;       /* [T] path of the program, kmalloc'ed */
+	int oom_score_adj, oom_score_adj_min; /* [a] kernel/mm/oom.c; the lowest that root set */
+	char *exe;                            /* [T] path of the program, kmalloc'ed */
 };
+
+/* The current process's soft limit; kernel threads have none. */
+static inline u64 rlimit(int which)
+{
+	return current->signal ? READ_ONCE(current->signal->rlim[which].rlim_cur) : RLIM_INFINITY;
+}
 
 /*
  * Locks the handlers and the pending sets of a process, interrupts off; the caller holds a

@@ -351,6 +351,9 @@ static void test_msync(void)
 	fails(msync(p, PAGE, 8), EINVAL);
 	fails(msync(p + 1, PAGE, MS_SYNC), EINVAL);
 	fails(msync(p, PAGE, MS_SYNC | MS_ASYNC), EINVAL);
+	must(mlock(p, PAGE));
+	fails(msync(p, 2 * PAGE, MS_INVALIDATE), EBUSY);
+	must(munlock(p, PAGE));
 	must(munmap(p + PAGE, PAGE));
 	fails(msync(p, 3 * PAGE, MS_SYNC), ENOMEM);
 	munmap(p, 3 * PAGE);

@@ -1,0 +1,71 @@
+"""Memory runs out: one process is chosen, named and killed, and the rest lives.
+
+tests/guest/hog.c takes the memory, in each way from two processes at once; a neighbour's echo server
+is asked all the while.
+"""
+
+import re
+import threading
+
+import pytest
+
+from streams import ask
+from test_leaks import assert_back, memory
+
+MACHINE = dict(mem="160M")
+
+KILLED, FINE = "was killed by signal 9", "ended with status 0"
+# Who is killed: the first, the second.
+WAYS = {
+    "alone": (None, KILLED),
+    "asleep": (KILLED, FINE),
+    "stopped": (KILLED, FINE),
+    "shared": (KILLED, FINE),
+    "twins": (KILLED, FINE),
+    "cheap": (KILLED, FINE),
+    "dear": ("was killed by signal 15", KILLED),
+    "locked": (KILLED, FINE),
+}
+NAMED = re.compile(r"Out of memory: Killed process (\d+) \((\w+)\) total-vm:\d+kB, rss:(\d+)kB")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_right_one_is_killed(machine, way):
+    over, failed, answers = threading.Event(), [], 0
+
+    def keep_asking(neighbour):
+        nonlocal answers
+        try:
+            while not over.is_set():
+                ask(neighbour, b"number %d" % answers)
+                answers += 1
+        except Exception as e:
+            failed.append(repr(e))
+
+    before = memory(machine)
+    at = len(machine.console)
+    with machine.connect(7) as neighbour:
+        asking = threading.Thread(target=keep_asking, args=(neighbour,))
+        asking.start()
+        try:
+            status, text = machine.run(f"/tests/hog {way}", 120)
+        finally:
+            over.set()
+            asking.join()
+    first, second = WAYS[way]
+    expected = ([f"the first {first}"] if first else []) + [f"the second {second}"]
+    if way == "twins":
+        expected.append(f"the twin {KILLED}")
+    assert status == 0 and text.split("\n")[:-1] == expected, text
+    assert answers and not failed, (answers, failed)
+    named = NAMED.findall(machine.console[at:])
+    assert len(named) == 1 and named[0][1] == "hog", named
+    assert int(named[0][2]) > 10_000
+    with machine.connect(8) as new:
+        ask(new, b"a new process, please")
+    assert_back(machine, before)
+
+
+def test_scores(machine):
+    assert machine.read_file("/proc/1/oom_score_adj") == "0\n"
+    assert 0 < int(machine.read_file("/proc/self/oom_score")) < 1000
