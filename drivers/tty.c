@@ -1,284 +1,148 @@
 /*
- * Terminals as files: open, read, write, poll, ioctl_tty(2), and job control.
+ * Terminals as files: open, read, write, poll, close, and hang-up.
  *
- *	/dev/ttyS0, /dev/console  the serial port
- *	/dev/tty                  the controlling terminal of whoever opens it
+ *	/dev/ttyS0, /dev/console  the serial port (tty_serial.c)
+ *	/dev/pts/N                the slave's end of a pty pair (pty.c)
+ *	/dev/tty                  the controlling terminal of whoever opens it (tty_job.c)
  *
- * Job control (credentials(7), termios(3)): a session may have one controlling terminal, and the
- * terminal has one process group in the foreground, which gets the keyboard's signals. A process of
- * another group that reads, or changes the terminal, is stopped by SIGTTIN or SIGTTOU until the
- * shell brings its group to the foreground.
+ * All of them come to tty_open_file(). A write(2) is one piece: while it waits for the device, others
+ * wait for it, so lines of two programs do not mix.
+ *
+ * Hang-up is the end of a line: the other end of a pty was closed, or a session ended on the serial
+ * port. Files that were opened before are dead from then on: they read as at their end, and everything
+ * else is EIO. tty->hangups counts, and each file knows the count at its birth.
  *
  * LOCKING
- *	tasklist_lock	tty->session, tty->pgrp and every signal_struct's tty. tty->lock is never
- *			taken together with it.
- *	write_mutex	held over one write(2) as far as it goes without waiting.
- *	The rest is tty_ldisc.c's.
+ *	tty->lock	see tty_ldisc.c; also the number of open files.
+ *	tty->writer	whose write(2) it is; those who want it wait on write_wait.
+ *	tasklist_lock	sessions, see tty_job.c. Never taken together with tty->lock.
  */
 #include "drivers/tty.h"
 
-#include "drivers/serial.h"
-#include "fs/vfs.h"
 #include "kernel/exec/process.h"
-#include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/uaccess.h"
+#include "kernel/mm/slab.h"
 
-#define TCGETS     0x5401
-#define TCSETS     0x5402
-#define TCSETSW    0x5403
-#define TCSETSF    0x5404
-#define TCSBRK     0x5409
-#define TCXONC     0x540a
-#define TCFLSH     0x540b
-#define TIOCEXCL   0x540c
-#define TIOCNXCL   0x540d
-#define TIOCSCTTY  0x540e
-#define TIOCGPGRP  0x540f
-#define TIOCSPGRP  0x5410
-#define TIOCOUTQ   0x5411
-#define TIOCGWINSZ 0x5413
-#define TIOCSWINSZ 0x5414
-#define FIONREAD   0x541b
-#define TIOCNOTTY  0x5422
-#define TIOCSETD   0x5423
-#define TIOCGETD   0x5424
-#define TCSBRKP    0x5425
-#define TIOCGSID   0x5429
+#define EVERYTHING (EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM | EPOLLWRNORM)
 
-/* As Linux starts a serial line. */
-static const struct termios initial_termios = {
-	.c_iflag = ICRNL | IXON,
-	.c_oflag = OPOST | ONLCR,
-	.c_cflag = B115200 | CS8 | CREAD | HUPCL | CLOCAL,
-	.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-	.c_cc = {[VINTR] = 3,
-		 [VQUIT] = 28,
-		 [VERASE] = 127,
-		 [VKILL] = 21,
-		 [VEOF] = 4,
-		 [VMIN] = 1,
-		 [VSTART] = 17,
-		 [VSTOP] = 19,
-		 [VSUSP] = 26,
-		 [VREPRINT] = 18,
-		 [13] = 15,
-		 [VWERASE] = 23,
-		 [VLNEXT] = 22},
-};
-
-void tty_setup(struct tty *tty, const struct tty_driver *driver, void *data)
+void tty_setup(struct tty *tty, const struct tty_operations *ops, u64 rdev)
 {
-	tty->driver = driver;
-	tty->driver_data = data;
-	tty->termios = initial_termios;
+	tty->ctty.rdev = rdev;
+	tty->ops = ops;
+	tty->termios = ops->termios;
+	refcount_set(&tty->refs, 1);
 	spin_lock_init(&tty->lock);
 	init_waitqueue_head(&tty->read_wait);
 	init_waitqueue_head(&tty->write_wait);
 	mutex_init(&tty->read_mutex);
-	mutex_init(&tty->write_mutex);
 }
 
-/* ---- sessions ---- */
-
-static bool is_session_leader(const struct task *t)
+void tty_put(struct tty *tty)
 {
-	return t->signal->session == t->tgid;
+	if (refcount_dec_and_test(&tty->refs))
+		tty->ops->free(tty);
 }
 
-/* Makes @tty the controlling terminal of current's session. tasklist_lock held. */
-static void attach_locked(struct tty *tty)
-{
-	tty->session = current->signal->session;
-	WRITE_ONCE(tty->pgrp, current->signal->pgrp);
-	current->signal->tty = tty;
-}
+/* ---- open and close ---- */
 
-/* Takes the terminal from every process of its session. tasklist_lock held. */
-static void detach_locked(struct tty *tty)
+static int count_open(struct tty *tty, struct tty_file *tf)
 {
-	struct task *t;
-
-	list_for_each_entry(t, &all_tasks, all_link)
-		if (t->signal && t->signal->tty == tty)
-			t->signal->tty = NULL;
-	tty->session = 0;
-	WRITE_ONCE(tty->pgrp, 0);
-}
-
-/* A session leader gives its terminal up: the job in the foreground is told. */
-static void disassociate(struct tty *tty)
-{
-	pid_t pgrp;
+	int err = 0;
 	u64 flags;
 
-	spin_lock_irqsave(&tasklist_lock, flags);
-	pgrp = tty->pgrp;
-	detach_locked(tty);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	if (pgrp > 0) {
-		send_signal_pgrp(pgrp, SIGHUP, NULL);
-		send_signal_pgrp(pgrp, SIGCONT, NULL);
+	spin_lock_irqsave(&tty->lock, flags);
+	if (tty->locked) {
+		err = -EIO;
+	} else if (tty->exclusive && tty->nr_open && current->signal->euid) {
+		err = -EBUSY;
+	} else {
+		tty->nr_open++;
+		WRITE_ONCE(tty->was_opened, true);
+		tf->hangups = tty->hangups;
 	}
+	spin_unlock_irqrestore(&tty->lock, flags);
+	return err;
 }
 
-/* open(2) of a terminal by a session leader that has none. */
-static void attach_at_open(struct tty *tty)
+int tty_open_file(struct tty *tty, struct file *file, bool may_control)
 {
-	u64 flags;
+	struct tty_file *tf = kzalloc(sizeof(*tf), GFP_KERNEL);
+	int err = tf ? 0 : -ENOMEM;
 
-	spin_lock_irqsave(&tasklist_lock, flags);
-	if (is_session_leader(current) && !current->signal->tty && !tty->session)
-		attach_locked(tty);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-}
-
-static long set_controlling(struct tty *tty, u64 steal)
-{
-	struct signal_struct *g = current->signal;
-	long r = 0;
-	u64 flags;
-
-	spin_lock_irqsave(&tasklist_lock, flags);
-	if (is_session_leader(current) && g->tty == tty)
-		goto out;
-	r = -EPERM;
-	if (!is_session_leader(current) || g->tty)
-		goto out;
-	if (tty->session) {
-		if (steal != 1 || g->euid)
-			goto out;
-		detach_locked(tty);
+	if (!err) {
+		tf->tty = tty;
+		err = count_open(tty, tf);
 	}
-	attach_locked(tty);
-	r = 0;
-out:
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return r;
-}
-
-static long give_up(struct tty *tty)
-{
-	u64 flags;
-
-	if (current->signal->tty != tty)
-		return -ENOTTY;
-	if (is_session_leader(current)) {
-		disassociate(tty);
-		return 0;
+	if (err) {
+		kfree(tf);
+		tty_put(tty);
+		return err;
 	}
-	spin_lock_irqsave(&tasklist_lock, flags);
-	current->signal->tty = NULL;
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return 0;
-}
-
-/* The session that group @pgrp belongs to, 0 if there is no such group. tasklist_lock held. */
-static pid_t session_of(pid_t pgrp)
-{
-	struct task *t;
-
-	list_for_each_entry(t, &all_tasks, all_link)
-		if (t->signal && t->signal->pgrp == pgrp)
-			return t->signal->session;
-	return 0;
-}
-
-static long set_foreground(struct tty *tty, pid_t pgrp)
-{
-	pid_t session;
-	long r = 0;
-	u64 flags;
-
-	if (pgrp < 0)
-		return -EINVAL;
-	spin_lock_irqsave(&tasklist_lock, flags);
-	session = session_of(pgrp);
-	if (current->signal->tty != tty || tty->session != current->signal->session)
-		r = -ENOTTY;
-	else if (!session)
-		r = -ESRCH;
-	else if (session != tty->session)
-		r = -EPERM;
-	else
-		WRITE_ONCE(tty->pgrp, pgrp);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return r;
-}
-
-/*
- * May current's group use the terminal in a way that @sig guards? 0, or -EIO, or -ERESTARTSYS after
- * its group was sent the signal.
- */
-static long check_foreground(struct tty *tty, int sig)
-{
-	struct signal_struct *g = current->signal;
-	bool ignored, orphaned;
-	pid_t pgrp;
-	u64 flags;
-
-	if (READ_ONCE(g->tty) != tty || READ_ONCE(tty->pgrp) == g->pgrp || !tty->pgrp)
-		return 0;
-	spin_lock_irqsave(&current->sighand->lock, flags);
-	ignored = (current->blocked & sigmask(sig)) ||
-		  current->sighand->action[sig - 1].sa_handler == SIG_IGN;
-	spin_unlock_irqrestore(&current->sighand->lock, flags);
-	if (ignored)
-		return sig == SIGTTIN ? -EIO : 0;
-	spin_lock_irqsave(&tasklist_lock, flags);
-	pgrp = g->pgrp;
-	orphaned = pgrp_is_orphaned(pgrp, NULL);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	if (orphaned)
-		return -EIO;
-	send_signal_pgrp(pgrp, sig, NULL);
-	return -ERESTARTSYS;
-}
-
-/* ---- file operations ---- */
-
-static int tty_open(struct inode *inode, struct file *file)
-{
 	file->f_mode |= FMODE_STREAM;
-	/* /dev/console is never made the controlling terminal by merely opening it. */
-	if (!(file->f_flags & O_NOCTTY) && inode->i_rdev != MKDEV(5, 1))
-		attach_at_open(file->private_data);
+	file->f_op = &tty_fops;
+	file->private_data = tf;
+	if (may_control && !(file->f_flags & O_NOCTTY) && (file->f_mode & FMODE_READ))
+		tty_attach_at_open(tf);
 	return 0;
 }
 
-static int current_tty_open(struct inode *inode, struct file *file)
+static void tty_release(struct file *file)
 {
-	file->f_mode |= FMODE_STREAM;
-	file->private_data = READ_ONCE(current->signal->tty);
-	return file->private_data ? 0 : -ENXIO;
+	struct tty_file *tf = file->private_data;
+	struct tty *tty = tf->tty;
+	bool last;
+	u64 flags;
+
+	spin_lock_irqsave(&tty->lock, flags);
+	last = --tty->nr_open == 0;
+	if (last)
+		WRITE_ONCE(tty->exclusive, false);
+	spin_unlock_irqrestore(&tty->lock, flags);
+	if (last && tty->ops->last_close)
+		tty->ops->last_close(tty);
+	kfree(tf);
+	tty_put(tty);
 }
+
+/* ---- read and write ---- */
 
 static ssize_t tty_read(struct file *file, struct iov_iter *to, loff_t *pos)
 {
-	struct tty *tty = file->private_data;
-	long r = check_foreground(tty, SIGTTIN);
+	struct tty_file *tf = file->private_data;
+	long r;
 
-	if (r)
-		return r;
-	if (!to->count)
+	if (tty_file_hung(tf))
 		return 0;
-	return tty_ldisc_read(tty, to, file->f_flags & O_NONBLOCK);
+	r = tty_check_foreground(tf->tty, SIGTTIN);
+	if (r || !to->count)
+		return r;
+	return tty_ldisc_read(tf, to, file->f_flags & O_NONBLOCK);
 }
 
-static bool can_write(struct tty *tty)
+/* From here to end_write() nobody else writes: 0, -EAGAIN, -ERESTARTSYS. */
+static int begin_write(struct tty *tty, bool nonblock)
 {
-	return !READ_ONCE(tty->stopped) && tty->driver->room(tty) >= 8;
+	if (nonblock)
+		return cmpxchg(&tty->writer, NULL, current) ? -EAGAIN : 0;
+	return (int)wait_event_interruptible(&tty->write_wait,
+					     !cmpxchg(&tty->writer, NULL, current));
+}
+
+static void end_write(struct tty *tty)
+{
+	/* What we did is done. Pairs with the cmpxchg() of the next one in begin_write(). */
+	smp_store_release(&tty->writer, NULL);
+	wake_up_poll_all(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
 }
 
 /* Writes until everything is out or the terminal takes no more. */
 static ssize_t write_some(struct tty *tty, struct iov_iter *from)
 {
-	size_t done = 0;
+	size_t done = 0, n, out;
 	u8 chunk[64];
 
-	while (from->count && can_write(tty)) {
-		size_t n = copy_from_iter(chunk, min(sizeof(chunk), from->count), from), out;
-
+	while (from->count && tty_can_output(tty)) {
+		n = copy_from_iter(chunk, min(sizeof(chunk), from->count), from);
 		if (!n)
 			return done ? (ssize_t)done : -EFAULT;
 		out = tty_output(tty, chunk, n);
@@ -289,292 +153,116 @@ static ssize_t write_some(struct tty *tty, struct iov_iter *from)
 	return (ssize_t)done;
 }
 
-static ssize_t tty_write(struct file *file, struct iov_iter *from, loff_t *pos)
+static ssize_t write_all(struct tty_file *tf, struct iov_iter *from, bool nonblock)
 {
-	struct tty *tty = file->private_data;
+	struct tty *tty = tf->tty;
 	size_t done = 0;
 	ssize_t r = 0;
 
-	if (tty->termios.c_lflag & TOSTOP)
-		r = check_foreground(tty, SIGTTOU);
 	while (from->count && !r) {
-		mutex_lock(&tty->write_mutex);
+		if (tty_file_hung(tf)) {
+			r = -EIO;
+			break;
+		}
 		r = write_some(tty, from);
-		mutex_unlock(&tty->write_mutex);
 		if (r < 0)
 			break;
 		done += (size_t)r;
 		r = 0;
-		if (from->count && (file->f_flags & O_NONBLOCK))
+		if (from->count && nonblock)
 			r = -EAGAIN;
 		else if (from->count)
-			r = wait_event_interruptible(&tty->write_wait, can_write(tty));
+			r = wait_event_interruptible(&tty->write_wait,
+						     tty_can_output(tty) || tty_file_hung(tf));
 	}
 	return done ? (ssize_t)done : r;
 }
 
+static ssize_t tty_write(struct file *file, struct iov_iter *from, loff_t *pos)
+{
+	bool nonblock = file->f_flags & O_NONBLOCK;
+	struct tty_file *tf = file->private_data;
+	struct tty *tty = tf->tty;
+	ssize_t r = 0;
+
+	if (tty_file_hung(tf))
+		return -EIO;
+	if (tty_lflag(tty, TOSTOP))
+		r = tty_check_foreground(tty, SIGTTOU);
+	if (!r)
+		r = begin_write(tty, nonblock);
+	if (r)
+		return r;
+	r = write_all(tf, from, nonblock);
+	end_write(tty);
+	return r;
+}
+
 static __poll_t tty_poll(struct file *file, struct poll_table *pt)
 {
-	struct tty *tty = file->private_data;
+	struct tty_file *tf = file->private_data;
+	struct tty *tty = tf->tty;
 	__poll_t mask = 0;
 
 	poll_wait(file, &tty->read_wait, pt);
 	poll_wait(file, &tty->write_wait, pt);
+	if (tty_file_hung(tf))
+		return EVERYTHING;
 	if (tty_readable(tty))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (can_write(tty))
+	if (tty_can_output(tty) && !READ_ONCE(tty->writer))
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	return mask;
 }
 
-/* ---- ioctl ---- */
+const struct file_operations tty_fops = {
+	.read = tty_read,
+	.write = tty_write,
+	.poll = tty_poll,
+	.ioctl = tty_ioctl,
+	.release = tty_release,
+};
 
-static long set_termios(struct tty *tty, const void __user *arg, bool flush)
+/* ---- hang-up ---- */
+
+/*
+ * Takes the terminal from its session: the leader is told, unless it is the one who ends, and then the
+ * job in the foreground is. It remembers that job, for a leader that ends of its SIGHUP passes the news on.
+ */
+static void end_session(struct tty *tty, bool leader_exits)
 {
-	struct termios t;
-	long r = check_foreground(tty, SIGTTOU);
-
-	if (r)
-		return r;
-	if (copy_from_user(&t, arg, sizeof(t)))
-		return -EFAULT;
-	/* Output is never behind, so TCSETSW has nothing to wait for. */
-	tty_set_termios(tty, &t, flush);
-	return 0;
-}
-
-static long get_termios(struct tty *tty, void __user *arg)
-{
-	struct termios t;
-	u64 flags;
-
-	spin_lock_irqsave(&tty->lock, flags);
-	t = tty->termios;
-	spin_unlock_irqrestore(&tty->lock, flags);
-	return copy_to_user(arg, &t, sizeof(t)) ? -EFAULT : 0;
-}
-
-static long get_winsize(struct tty *tty, void __user *arg)
-{
-	struct winsize w;
-	u64 flags;
-
-	spin_lock_irqsave(&tty->lock, flags);
-	w = tty->winsize;
-	spin_unlock_irqrestore(&tty->lock, flags);
-	return copy_to_user(arg, &w, sizeof(w)) ? -EFAULT : 0;
-}
-
-static long set_winsize(struct tty *tty, const void __user *arg)
-{
-	struct winsize w;
-	bool changed;
+	struct task *t;
 	pid_t pgrp;
 	u64 flags;
 
-	if (copy_from_user(&w, arg, sizeof(w)))
-		return -EFAULT;
+	spin_lock_irqsave(&tasklist_lock, flags);
+	pgrp = tty->ctty.pgrp;
+	t = tty->ctty.session ? find_task_locked(tty->ctty.session) : NULL;
+	if (t && t->signal && t->signal->tty == &tty->ctty && !leader_exits) {
+		t->signal->tty_old_pgrp = pgrp;
+		send_signal_group(t->signal, SIGHUP, NULL);
+		send_signal_group(t->signal, SIGCONT, NULL);
+	}
+	tty_detach_locked(tty);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	if (leader_exits && pgrp > 0)
+		send_signal_pgrp(pgrp, SIGHUP, NULL);
+}
+
+/* First the files die, then the session is told: nobody can take the terminal in between for good. */
+void tty_hangup(struct tty *tty, bool leader_exits, bool for_good)
+{
+	u64 flags;
+
 	spin_lock_irqsave(&tty->lock, flags);
-	changed = memcmp(&w, &tty->winsize, sizeof(w));
-	tty->winsize = w;
+	WRITE_ONCE(tty->hangups, tty->hangups + 1);
+	tty->locked |= for_good;
+	WRITE_ONCE(tty->exclusive, false);
+	tty->termios = tty->ops->termios;
+	tty_set_flow(tty, false, tty->stopped_by_tcflow);
+	tty_discard_input(tty);
 	spin_unlock_irqrestore(&tty->lock, flags);
-	pgrp = READ_ONCE(tty->pgrp);
-	if (changed && pgrp > 0)
-		send_signal_pgrp(pgrp, SIGWINCH, NULL);
-	return 0;
+	end_session(tty, leader_exits);
+	wake_up_poll_all(&tty->read_wait, EVERYTHING);
+	wake_up_poll_all(&tty->write_wait, EVERYTHING);
 }
-
-/* TCFLSH: 0 input, 1 output, 2 both. Output is never behind. */
-static long flush(struct tty *tty, u64 queue)
-{
-	long r = check_foreground(tty, SIGTTOU);
-
-	if (r)
-		return r;
-	if (queue > 2)
-		return -EINVAL;
-	if (queue != 1)
-		tty_flush_input(tty);
-	return 0;
-}
-
-/* TCXONC: 0 and 1 stop and start output; 2 and 3 would send ^S and ^Q to the other side. */
-static long flow(struct tty *tty, u64 action)
-{
-	long r = check_foreground(tty, SIGTTOU);
-	u8 c;
-
-	if (r)
-		return r;
-	if (action <= 1) {
-		tty_set_stopped(tty, action == 0);
-		return 0;
-	}
-	if (action > 3)
-		return -EINVAL;
-	c = tty->termios.c_cc[action == 2 ? VSTOP : VSTART];
-	if (c)
-		tty_output(tty, &c, 1);
-	return 0;
-}
-
-static long ioctl_job(struct tty *tty, unsigned cmd, u64 arg)
-{
-	int __user *p = (int __user *)arg;
-	bool ours = READ_ONCE(current->signal->tty) == tty;
-	int v;
-	long r;
-
-	switch (cmd) {
-	case TIOCSCTTY:
-		return set_controlling(tty, arg);
-	case TIOCNOTTY:
-		return give_up(tty);
-	case TIOCGPGRP:
-		return ours ? put_user(READ_ONCE(tty->pgrp), p) : -ENOTTY;
-	case TIOCGSID:
-		return ours ? put_user(READ_ONCE(tty->session), p) : -ENOTTY;
-	default: /* TIOCSPGRP */
-		r = check_foreground(tty, SIGTTOU);
-		if (r)
-			return r;
-		if (!ours)
-			return -ENOTTY;
-		if (get_user(v, p))
-			return -EFAULT;
-		return set_foreground(tty, v);
-	}
-}
-
-static long tty_ioctl(struct file *file, unsigned cmd, u64 arg)
-{
-	struct tty *tty = file->private_data;
-	void __user *p = (void __user *)arg;
-	int v;
-
-	switch (cmd) {
-	case TCGETS:
-		return get_termios(tty, p);
-	case TCSETS:
-	case TCSETSW:
-		return set_termios(tty, p, false);
-	case TCSETSF:
-		return set_termios(tty, p, true);
-	case TIOCGWINSZ:
-		return get_winsize(tty, p);
-	case TIOCSWINSZ:
-		return set_winsize(tty, p);
-	case FIONREAD:
-		return put_user((int)tty_input_count(tty), (int __user *)p);
-	case TIOCOUTQ:
-		return put_user(0, (int __user *)p);
-	case TCFLSH:
-		return flush(tty, arg);
-	case TCXONC:
-		return flow(tty, arg);
-	case TCSBRK:
-	case TCSBRKP:
-		return check_foreground(tty, SIGTTOU);
-	case TIOCEXCL:
-	case TIOCNXCL:
-		return 0;
-	case TIOCGETD:
-		return put_user(0, (int __user *)p);
-	case TIOCSETD:
-		if (get_user(v, (int __user *)p))
-			return -EFAULT;
-		return v ? -EINVAL : 0;
-	case TIOCSCTTY:
-	case TIOCNOTTY:
-	case TIOCGPGRP:
-	case TIOCSPGRP:
-	case TIOCGSID:
-		return ioctl_job(tty, cmd, arg);
-	default:
-		return -ENOTTY;
-	}
-}
-
-static const struct file_operations tty_fops = {
-	.open = tty_open,
-	.read = tty_read,
-	.write = tty_write,
-	.poll = tty_poll,
-	.ioctl = tty_ioctl,
-};
-
-static const struct file_operations current_tty_fops = {
-	.open = current_tty_open,
-	.read = tty_read,
-	.write = tty_write,
-	.poll = tty_poll,
-	.ioctl = tty_ioctl,
-};
-
-/* ---- the end of a session ---- */
-
-static int tty_task_fork(struct task *child, u64 clone_flags)
-{
-	return 0; /* the terminal is the process's, and fork copies that */
-}
-
-static void tty_task_exec(struct task *t)
-{
-}
-
-static void tty_task_exit(struct task *t)
-{
-	struct tty *tty = t->signal ? READ_ONCE(t->signal->tty) : NULL;
-
-	if (tty && t->signal->leader == t && is_session_leader(t))
-		disassociate(tty);
-}
-
-static struct task_ops tty_task_ops = {
-	.fork = tty_task_fork,
-	.exec = tty_task_exec,
-	.exit = tty_task_exit,
-};
-
-/* ---- the serial terminal ---- */
-
-static struct tty serial_tty;
-
-static size_t serial_tty_write(struct tty *tty, const u8 *s, size_t n)
-{
-	serial_write((const char *)s, n);
-	return n;
-}
-
-/* It waits for the transmitter itself. */
-static size_t serial_tty_room(struct tty *tty)
-{
-	return 4096;
-}
-
-static const struct tty_driver serial_driver = {
-	.write = serial_tty_write,
-	.room = serial_tty_room,
-};
-
-static void serial_received(const u8 *s, size_t n)
-{
-	tty_receive(&serial_tty, s, n);
-}
-
-static int tty_init(void)
-{
-	int err;
-
-	tty_setup(&serial_tty, &serial_driver, NULL);
-	register_task_ops(&tty_task_ops);
-	err = devfs_register("ttyS0", 0660, MKDEV(4, 64), &tty_fops, &serial_tty);
-	if (!err)
-		err = devfs_register("console", 0600, MKDEV(5, 1), &tty_fops, &serial_tty);
-	if (!err)
-		err = devfs_register("tty", 0666, MKDEV(5, 0), &current_tty_fops, NULL);
-	if (!err)
-		serial_set_receiver(serial_received);
-	return err;
-}
-device_initcall(tty_init);

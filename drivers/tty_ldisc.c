@@ -10,6 +10,10 @@
  * returns 0. In raw mode every byte may be read at once, and VMIN and VTIME say how many to wait for
  * and how long.
  *
+ * A byte goes through these questions, and the first that knows it keeps it: taken as it is after ^V;
+ * flow control (^S, ^Q); signals (^C, ^\, ^Z); carriage return and newline made one of the other;
+ * editing; else it is text.
+ *
  * LOCKING
  *	tty->lock	the ring, the edited line, the cursor, the flags. Taken with interrupts off:
  *			tty_receive() runs in hard interrupt. The driver's own lock is taken under it,
@@ -17,10 +21,7 @@
  *	Signals are sent and readers woken after it is released.
  */
 #include "drivers/tty.h"
-
 #include "kernel/lib/string.h"
-#include "kernel/sched/signal.h"
-#include "kernel/time/ktime.h"
 
 #define MASK (TTY_BUF_SIZE - 1)
 
@@ -28,22 +29,8 @@
 struct input {
 	struct tty *tty;
 	u64 signals; /* sigmask() of those to send */
-	bool wake_readers, wake_writers;
-	unsigned nr_echo;
-	u8 echo[128];
+	bool wake_readers, wake_writers, made_room;
 };
-
-/* ---- flags ---- */
-
-static bool lflag(const struct tty *tty, u32 flag)
-{
-	return READ_ONCE(tty->termios.c_lflag) & flag;
-}
-
-static bool iflag(const struct tty *tty, u32 flag)
-{
-	return tty->termios.c_iflag & flag;
-}
 
 /* Is @c the special character? 0 switches one off. */
 static bool is_cc(const struct tty *tty, int which, u8 c)
@@ -51,118 +38,34 @@ static bool is_cc(const struct tty *tty, int which, u8 c)
 	return c && c == tty->termios.c_cc[which];
 }
 
-static void set_bit(u64 *map, u32 i, bool on)
+static bool is_control(u8 c)
 {
-	i &= MASK;
-	if (on)
-		map[i / 64] |= BIT(i % 64);
-	else
-		map[i / 64] &= ~BIT(i % 64);
+	return c < ' ' || c == 0x7f;
 }
 
-static bool get_bit(const u64 *map, u32 i)
+/* Is it a byte of a UTF-8 character other than the first? */
+static bool is_continuation(const struct tty *tty, u8 c)
 {
-	i &= MASK;
-	return map[i / 64] & BIT(i % 64);
-}
-
-/* ---- output ---- */
-
-/* Translates one byte into @out (room for 8); how many came of it. tty->lock held. */
-static unsigned translate(struct tty *tty, u8 c, u8 *out)
-{
-	u32 o = tty->termios.c_oflag;
-	unsigned n = 0;
-
-	if (!(o & OPOST)) {
-		out[0] = c;
-		return 1;
-	}
-	switch (c) {
-	case '\n':
-		if (o & ONLCR)
-			out[n++] = '\r';
-		if (o & (ONLCR | ONLRET))
-			tty->column = 0;
-		break;
-	case '\r':
-		if ((o & ONOCR) && !tty->column)
-			return 0;
-		if (o & OCRNL)
-			c = '\n';
-		else
-			tty->column = 0;
-		break;
-	case '\t':
-		n = 8 - tty->column % 8;
-		tty->column += n;
-		if ((o & XTABS) == XTABS) {
-			memset(out, ' ', n);
-			return n;
-		}
-		n = 0;
-		break;
-	case '\b':
-		if (tty->column)
-			tty->column--;
-		break;
-	default:
-		/* The bytes of one UTF-8 character share a column. */
-		if (c >= ' ' && c != 0x7f && !(iflag(tty, IUTF8) && (c & 0xc0) == 0x80))
-			tty->column++;
-	}
-	out[n++] = c;
-	return n;
-}
-
-size_t tty_output(struct tty *tty, const u8 *s, size_t n)
-{
-	u8 out[64 * 8];
-	size_t len = 0, done;
-	u64 flags;
-
-	/* 64 bytes at a time: interrupts are off meanwhile. */
-	spin_lock_irqsave(&tty->lock, flags);
-	n = tty->stopped ? 0 : min(min(n, 64ul), tty->driver->room(tty) / 8);
-	for (done = 0; done < n; done++)
-		len += translate(tty, s[done], out + len);
-	tty->driver->write(tty, out, len);
-	spin_unlock_irqrestore(&tty->lock, flags);
-	return n;
+	return tty_iflag(tty, IUTF8) && (c & 0xc0) == 0x80;
 }
 
 /* ---- echo; tty->lock held ---- */
 
-static void echo_flush(struct input *in)
-{
-	if (in->nr_echo)
-		in->tty->driver->write(in->tty, in->echo, in->nr_echo);
-	in->nr_echo = 0;
-}
-
-static void echo_raw(struct input *in, u8 c)
-{
-	if (in->nr_echo + 8 > sizeof(in->echo))
-		echo_flush(in);
-	in->nr_echo += translate(in->tty, c, in->echo + in->nr_echo);
-}
-
 /* Would echo as two, ^X? */
 static bool is_ctl(const struct tty *tty, u8 c)
 {
-	return (c < ' ' || c == 0x7f) && c != '\t' && c != '\n' && lflag(tty, ECHOCTL);
+	return is_control(c) && c != '\t' && tty_lflag(tty, ECHOCTL);
 }
 
-static void echo(struct input *in, u8 c)
+static void echo(struct tty *tty, u8 c)
 {
-	if (!lflag(in->tty, ECHO) &&
-	    !(c == '\n' && lflag(in->tty, ECHONL) && lflag(in->tty, ICANON)))
+	if (!tty_lflag(tty, ECHO))
 		return;
-	if (is_ctl(in->tty, c)) {
-		echo_raw(in, '^');
+	if (is_ctl(tty, c)) {
+		tty_echo_char(tty, '^');
 		c ^= 0x40;
 	}
-	echo_raw(in, c);
+	tty_echo_char(tty, c);
 }
 
 /* ---- editing; tty->lock held ---- */
@@ -174,7 +77,7 @@ static unsigned column_after(const struct tty *tty, unsigned col, u8 c)
 		return (col | 7) + 1;
 	if (is_ctl(tty, c))
 		return col + 2;
-	if (c < ' ' || c == 0x7f || (iflag(tty, IUTF8) && (c & 0xc0) == 0x80))
+	if (is_control(c) || is_continuation(tty, c))
 		return col;
 	return col + 1;
 }
@@ -189,86 +92,115 @@ static unsigned end_column(const struct tty *tty)
 	return col;
 }
 
-/* Takes the last character of the edited line away, on the screen too. */
-static void erase_one(struct input *in)
+/* The first byte of the last character of the edited line, *at its place; false if it has none. */
+static bool last_char(const struct tty *tty, u32 *at, u8 *c)
 {
-	struct tty *tty = in->tty;
-	unsigned before = end_column(tty), after;
-	u8 c;
+	u32 i = tty->head;
 
 	do {
-		c = tty->buf[--tty->head & MASK];
-	} while (iflag(tty, IUTF8) && (c & 0xc0) == 0x80 && tty->head != tty->ready);
-	if (!lflag(tty, ECHO))
+		if (i == tty->ready)
+			return false; /* an empty line, or only the tail of a character */
+		*c = tty->buf[--i & MASK];
+	} while (is_continuation(tty, *c));
+	*at = i;
+	return true;
+}
+
+/* Takes the last character of the edited line away, on the screen too. */
+static void erase_one(struct tty *tty)
+{
+	unsigned before = end_column(tty), after;
+	u32 at;
+	u8 c;
+
+	if (!last_char(tty, &at, &c))
 		return;
-	if (!lflag(tty, ECHOE)) {
-		echo(in, tty->termios.c_cc[VERASE]);
+	tty->head = at;
+	if (!tty_lflag(tty, ECHO))
 		return;
-	}
 	for (after = end_column(tty); before > after; before--) {
-		echo_raw(in, '\b');
+		tty_echo_char(tty, '\b');
 		if (c != '\t') {
-			echo_raw(in, ' ');
-			echo_raw(in, '\b');
+			tty_echo_char(tty, ' ');
+			tty_echo_char(tty, '\b');
 		}
 	}
 }
 
+static void erase_char(struct tty *tty)
+{
+	u32 at;
+	u8 c;
+
+	if (tty_lflag(tty, ECHOE) || !tty_lflag(tty, ECHO)) {
+		erase_one(tty);
+	} else if (last_char(tty, &at, &c)) {
+		tty->head = at;
+		echo(tty, tty->termios.c_cc[VERASE]);
+	}
+}
+
+/* Letters and digits, of Latin-1 too. */
 static bool is_word_char(u8 c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '_' || c >= 0x80;
-}
-
-static u8 last_char(const struct tty *tty)
-{
-	return tty->buf[(tty->head - 1) & MASK];
+	       c == '_' || (c >= 0xc0 && c != 0xd7 && c != 0xf7);
 }
 
 /* ^W: what is no part of a word, then the word. */
-static void erase_word(struct input *in)
+static void erase_word(struct tty *tty)
 {
-	struct tty *tty = in->tty;
+	bool in_word = false;
+	u32 at;
+	u8 c;
 
-	while (tty->head != tty->ready && !is_word_char(last_char(tty)))
-		erase_one(in);
-	while (tty->head != tty->ready && is_word_char(last_char(tty)))
-		erase_one(in);
+	while (last_char(tty, &at, &c)) {
+		if (is_word_char(c))
+			in_word = true;
+		else if (in_word)
+			break;
+		erase_one(tty);
+	}
 }
 
-static void erase_line(struct input *in)
+static void erase_line(struct tty *tty)
 {
-	struct tty *tty = in->tty;
+	const u32 all = ECHOK | ECHOKE | ECHOE;
 
-	if (lflag(tty, ECHOKE) && lflag(tty, ECHOE)) {
-		while (tty->head != tty->ready)
-			erase_one(in);
+	if (tty_lflag(tty, ECHO) && (tty->termios.c_lflag & all) == all) {
+		while (tty->head != tty->ready) {
+			u32 before = tty->head;
+
+			erase_one(tty);
+			if (tty->head == before)
+				break;
+		}
 		return;
 	}
+	if (tty->head == tty->ready)
+		return;
 	tty->head = tty->ready;
-	echo(in, tty->termios.c_cc[VKILL]);
-	if (lflag(tty, ECHOK) && lflag(tty, ECHO))
-		echo_raw(in, '\n');
+	echo(tty, tty->termios.c_cc[VKILL]);
+	if (tty_lflag(tty, ECHOK) && tty_lflag(tty, ECHO))
+		tty_echo_char(tty, '\n');
 }
 
-static void reprint_line(struct input *in)
+static void reprint_line(struct tty *tty)
 {
-	struct tty *tty = in->tty;
-
-	echo(in, tty->termios.c_cc[VREPRINT]);
-	echo_raw(in, '\n');
-	tty->line_column = 0;
+	echo(tty, tty->termios.c_cc[VREPRINT]);
+	tty_echo_char(tty, '\n');
+	tty->line_column = tty->column;
 	for (u32 i = tty->ready; i != tty->head; i++)
-		echo(in, tty->buf[i & MASK]);
+		echo(tty, tty->buf[i & MASK]);
 }
 
-/* ---- input; tty->lock held ---- */
+/* ---- the ring; tty->lock held ---- */
 
 static void store(struct tty *tty, u8 c, bool ends_line, bool is_eof)
 {
 	tty->buf[tty->head & MASK] = c;
-	set_bit(tty->line_end, tty->head, ends_line);
-	set_bit(tty->eof_mark, tty->head, is_eof);
+	tty_set_mark(tty->line_end, tty->head, ends_line);
+	tty_set_mark(tty->eof_mark, tty->head, is_eof);
 	tty->head++;
 }
 
@@ -280,61 +212,87 @@ static void end_line(struct input *in, u8 c, bool is_eof)
 	if (tty->head - tty->tail >= TTY_BUF_SIZE)
 		return;
 	store(tty, c, true, is_eof);
-	tty->ready = tty->head;
+	WRITE_ONCE(tty->ready, tty->head);
 	in->wake_readers = true;
 }
 
-/* Is there room for @c, and in canonical mode for the end of the line behind it? */
-static bool has_room(struct input *in)
+/* Is there room for one more, and in canonical mode for the end of the line behind it? */
+static bool has_room(struct tty *tty)
 {
-	struct tty *tty = in->tty;
+	bool line_full = tty_lflag(tty, ICANON) && tty->head - tty->ready >= TTY_LINE_MAX - 1;
 
-	if (tty->head - tty->tail < TTY_BUF_SIZE - 1)
+	if (!line_full && tty->head - tty->tail < TTY_BUF_SIZE - 1)
 		return true;
-	if (iflag(tty, IMAXBEL))
-		echo_raw(in, '\a');
+	if (tty_iflag(tty, IMAXBEL))
+		tty_echo_char(tty, '\a');
 	return false;
 }
 
-static void input_plain(struct input *in, u8 c)
+/* Text goes to the edited line; in raw mode it may be read at once. */
+static void put_input(struct input *in, u8 c)
 {
-	struct tty *tty = in->tty;
-
-	if (!has_room(in))
-		return;
-	if (tty->head == tty->ready)
-		tty->line_column = tty->column;
-	echo(in, c);
-	store(tty, c, false, false);
-	if (!lflag(tty, ICANON)) {
-		tty->ready = tty->head;
+	store(in->tty, c, false, false);
+	if (!tty_lflag(in->tty, ICANON)) {
+		WRITE_ONCE(in->tty->ready, in->tty->head);
 		in->wake_readers = true;
 	}
 }
+
+/* @is_return: the newline was a carriage return, and is echoed as a line's end in raw mode, too. */
+static void input_text(struct input *in, u8 c, bool is_return)
+{
+	struct tty *tty = in->tty;
+
+	if (!has_room(tty))
+		return;
+	if (tty->head == tty->ready)
+		tty->line_column = tty->column;
+	if (is_return && tty_lflag(tty, ECHO))
+		tty_echo_char(tty, c);
+	else
+		echo(tty, c);
+	put_input(in, c);
+}
+
+void tty_discard_input(struct tty *tty)
+{
+	WRITE_ONCE(tty->ready, tty->head);
+	WRITE_ONCE(tty->tail, tty->head);
+	tty->literal = false;
+	if (tty->ops->notify)
+		tty->ops->notify(tty, TIOCPKT_FLUSHREAD);
+}
+
+/* ---- one byte after the other; tty->lock held ---- */
 
 /* The characters that edit a line; true if @c was one. */
 static bool input_edit(struct input *in, u8 c)
 {
 	struct tty *tty = in->tty;
-	bool extended = lflag(tty, IEXTEN), any = tty->head != tty->ready;
+	bool extended = tty_lflag(tty, IEXTEN);
 
 	if (is_cc(tty, VERASE, c)) {
-		if (any)
-			erase_one(in);
+		erase_char(tty);
 	} else if (is_cc(tty, VKILL, c)) {
-		if (any)
-			erase_line(in);
+		erase_line(tty);
 	} else if (extended && is_cc(tty, VWERASE, c)) {
-		erase_word(in);
-	} else if (extended && is_cc(tty, VREPRINT, c) && lflag(tty, ECHO)) {
-		reprint_line(in);
+		erase_word(tty);
+	} else if (extended && is_cc(tty, VLNEXT, c)) {
+		tty->literal = true;
+		if (tty_lflag(tty, ECHO) && tty_lflag(tty, ECHOCTL)) {
+			tty_echo_char(tty, '^');
+			tty_echo_char(tty, '\b');
+		}
+	} else if (extended && is_cc(tty, VREPRINT, c) && tty_lflag(tty, ECHO)) {
+		reprint_line(tty);
 	} else if (c == '\n') {
-		echo(in, c);
+		if (tty_lflag(tty, ECHO) || tty_lflag(tty, ECHONL))
+			tty_echo_char(tty, c);
 		end_line(in, c, false);
 	} else if (is_cc(tty, VEOF, c)) {
-		end_line(in, c, true);
+		end_line(in, 0, true);
 	} else if (is_cc(tty, VEOL, c) || (extended && is_cc(tty, VEOL2, c))) {
-		echo(in, c);
+		echo(tty, c);
 		end_line(in, c, false);
 	} else {
 		return false;
@@ -342,31 +300,36 @@ static bool input_edit(struct input *in, u8 c)
 	return true;
 }
 
-static void discard_input(struct tty *tty)
+/* A signal from the keyboard throws away what is on its way in both directions. */
+static void raise(struct input *in, int sig)
 {
-	tty->tail = tty->ready = tty->head;
+	struct tty *tty = in->tty;
+
+	if (!tty_lflag(tty, NOFLSH)) {
+		tty_discard_input(tty);
+		in->made_room = true;
+		tty_discard_output(tty);
+		in->wake_writers = true;
+	}
+	in->signals |= sigmask(sig);
 }
 
 /* ^C, ^\ and ^Z; true if @c was one. */
 static bool input_signal(struct input *in, u8 c)
 {
 	struct tty *tty = in->tty;
-	int sig;
 
 	if (is_cc(tty, VINTR, c))
-		sig = SIGINT;
+		raise(in, SIGINT);
 	else if (is_cc(tty, VQUIT, c))
-		sig = SIGQUIT;
+		raise(in, SIGQUIT);
 	else if (is_cc(tty, VSUSP, c))
-		sig = SIGTSTP;
+		raise(in, SIGTSTP);
 	else
 		return false;
-	if (!lflag(tty, NOFLSH))
-		discard_input(tty);
-	tty->stopped = false;
-	in->wake_writers = true;
-	echo(in, c);
-	in->signals |= sigmask(sig);
+	if (tty_iflag(tty, IXON))
+		in->wake_writers |= tty_set_flow(tty, false, false);
+	echo(tty, c);
 	return true;
 }
 
@@ -375,299 +338,169 @@ static bool input_flow(struct input *in, u8 c)
 {
 	struct tty *tty = in->tty;
 
-	if (is_cc(tty, VSTOP, c) && !(is_cc(tty, VSTART, c) && tty->stopped)) {
-		tty->stopped = true;
-		return true;
-	}
-	if (!is_cc(tty, VSTART, c)) {
-		if (tty->stopped && iflag(tty, IXANY)) {
-			tty->stopped = false;
-			in->wake_writers = true;
-		}
+	if (is_cc(tty, VSTART, c))
+		in->wake_writers |= tty_set_flow(tty, false, false);
+	else if (is_cc(tty, VSTOP, c))
+		tty_set_flow(tty, true, false);
+	else
 		return false;
-	}
-	tty->stopped = false;
-	in->wake_writers = true;
 	return true;
 }
 
 static void input_char(struct input *in, u8 c)
 {
 	struct tty *tty = in->tty;
+	bool is_return = false;
 
-	if (iflag(tty, ISTRIP))
+	if (tty_iflag(tty, ISTRIP))
 		c &= 0x7f;
 	if (tty->literal) {
 		tty->literal = false;
-		input_plain(in, c);
+		input_text(in, c, false);
 		return;
 	}
-	if (iflag(tty, IXON) && input_flow(in, c))
+	if (tty_iflag(tty, IXON) && input_flow(in, c))
 		return;
-	if (lflag(tty, ISIG) && input_signal(in, c))
+	if (tty_lflag(tty, ISIG) && input_signal(in, c))
 		return;
+	if (tty_iflag(tty, IXON) && tty_iflag(tty, IXANY))
+		in->wake_writers |= tty_set_flow(tty, false, false);
 	if (c == '\r') {
-		if (iflag(tty, IGNCR))
+		if (tty_iflag(tty, IGNCR))
 			return;
-		if (iflag(tty, ICRNL))
+		is_return = tty_iflag(tty, ICRNL);
+		if (is_return)
 			c = '\n';
-	} else if (c == '\n' && iflag(tty, INLCR)) {
+	} else if (c == '\n' && tty_iflag(tty, INLCR)) {
 		c = '\r';
 	}
-	if (lflag(tty, ICANON)) {
-		if (lflag(tty, IEXTEN) && is_cc(tty, VLNEXT, c)) {
-			tty->literal = true;
-			if (lflag(tty, ECHO) && lflag(tty, ECHOCTL)) {
-				echo_raw(in, '^');
-				echo_raw(in, '\b');
-			}
-			return;
-		}
-		if (input_edit(in, c))
-			return;
-	}
-	input_plain(in, c);
+	if (!tty_lflag(tty, ICANON) || !input_edit(in, c))
+		input_text(in, c, is_return);
 }
 
-void tty_receive(struct tty *tty, const u8 *s, size_t n)
-{
-	struct input in;
-	u64 flags;
-	pid_t pgrp;
-
-	in.tty = tty;
-	in.signals = 0;
-	in.wake_readers = in.wake_writers = false;
-	in.nr_echo = 0;
-	spin_lock_irqsave(&tty->lock, flags);
-	for (size_t i = 0; i < n; i++)
-		input_char(&in, s[i]);
-	echo_flush(&in);
-	spin_unlock_irqrestore(&tty->lock, flags);
-
-	pgrp = READ_ONCE(tty->pgrp);
-	for (int sig = 1; in.signals && pgrp > 0 && sig < SIGRTMIN; sig++)
-		if (in.signals & sigmask(sig))
-			send_signal_pgrp(pgrp, sig, NULL);
-	if (in.wake_readers)
-		wake_up_poll(&tty->read_wait, EPOLLIN | EPOLLRDNORM);
-	if (in.wake_writers)
-		wake_up_poll_all(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
-}
-
-/* ---- reading ---- */
-
-bool tty_readable(struct tty *tty)
-{
-	const struct termios *t = &tty->termios;
-	u32 n = READ_ONCE(tty->ready) - READ_ONCE(tty->tail), min = 1;
-
-	/* With a timer a single byte may be the end of what is to come. */
-	if (!lflag(tty, ICANON) && !t->c_cc[VTIME] && t->c_cc[VMIN])
-		min = t->c_cc[VMIN];
-	return n >= min;
-}
-
-unsigned tty_input_count(struct tty *tty)
-{
-	unsigned n = 0;
-	u64 flags;
-
-	spin_lock_irqsave(&tty->lock, flags);
-	for (u32 i = tty->tail; i != tty->ready; i++)
-		n += !get_bit(tty->eof_mark, i) || !lflag(tty, ICANON);
-	spin_unlock_irqrestore(&tty->lock, flags);
-	return n;
-}
+/* ---- from the device ---- */
 
 /*
- * Takes at most @max bytes of one line. *ended: the line's end was among them. A ^D right behind
- * the last byte that fits is taken too, or the next read(2) would see an end of file.
+ * What a device that can wait may send now. An edited line that fills the ring is no reason to
+ * wait: nobody can read before its end has come, so what is too much of it is lost.
  */
-static size_t take_line(struct tty *tty, u8 *to, size_t max, bool *ended)
+static size_t room_left(const struct tty *tty)
 {
-	size_t n = 0;
-	u64 flags;
+	size_t used = tty->head - READ_ONCE(tty->tail);
 
-	*ended = false;
-	spin_lock_irqsave(&tty->lock, flags);
-	while (tty->tail != tty->ready) {
-		if (get_bit(tty->eof_mark, tty->tail)) {
-			tty->tail++;
-			*ended = true;
-			break;
-		}
-		if (n == max)
-			break;
-		to[n++] = tty->buf[tty->tail & MASK];
-		if (get_bit(tty->line_end, tty->tail++)) {
-			*ended = true;
-			break;
-		}
-	}
-	spin_unlock_irqrestore(&tty->lock, flags);
-	return n;
+	if (tty_lflag(tty, ICANON) && READ_ONCE(tty->ready) == READ_ONCE(tty->tail))
+		return TTY_BUF_SIZE;
+	return used < TTY_BUF_SIZE - 1 ? TTY_BUF_SIZE - 1 - used : 0;
 }
 
-static size_t take_raw(struct tty *tty, u8 *to, size_t max)
+size_t tty_receive_room(struct tty *tty)
 {
-	size_t n = 0;
+	size_t room;
 	u64 flags;
 
 	spin_lock_irqsave(&tty->lock, flags);
-	while (n < max && tty->tail != tty->ready)
-		to[n++] = tty->buf[tty->tail++ & MASK];
+	room = room_left(tty);
 	spin_unlock_irqrestore(&tty->lock, flags);
-	return n;
+	return room;
 }
 
-static bool has_input(struct tty *tty)
+/* tty->lock is free again: tells everybody. */
+static void input_done(struct input *in)
 {
-	return READ_ONCE(tty->ready) != READ_ONCE(tty->tail);
+	struct tty *tty = in->tty;
+	pid_t pgrp = READ_ONCE(tty->ctty.pgrp);
+
+	for (int sig = 1; in->signals && pgrp > 0 && sig < SIGRTMIN; sig++)
+		if (in->signals & sigmask(sig))
+			send_signal_pgrp(pgrp, sig, NULL);
+	if (in->wake_readers)
+		wake_up_poll(&tty->read_wait, EPOLLIN | EPOLLRDNORM);
+	if (in->wake_writers)
+		wake_up_poll_all(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
+	if (in->made_room && tty->ops->unthrottle)
+		tty->ops->unthrottle(tty);
 }
 
-/* Copies one line, or as much of it as fits; -EAGAIN if another reader has taken it. */
-static ssize_t copy_line(struct tty *tty, struct iov_iter *to)
+size_t tty_receive(struct tty *tty, const u8 *s, size_t n)
 {
-	u8 chunk[256];
-	size_t done = 0, n;
-	bool ended = false;
-	ssize_t r = -EAGAIN;
+	struct input in = {.tty = tty};
+	size_t done;
+	u64 flags;
 
-	mutex_lock(&tty->read_mutex);
-	while (!ended && has_input(tty)) {
-		n = take_line(tty, chunk, min(sizeof(chunk), to->count), &ended);
-		if (copy_to_iter(chunk, n, to) != n) {
-			r = -EFAULT;
+	spin_lock_irqsave(&tty->lock, flags);
+	for (done = 0; done < n; done++) {
+		if (tty->ops->unthrottle && !room_left(tty))
 			break;
-		}
-		done += n;
-		r = (ssize_t)done;
-		if (!to->count)
-			break;
+		input_char(&in, s[done]);
 	}
-	mutex_unlock(&tty->read_mutex);
-	return r;
+	tty_echo_flush(tty);
+	spin_unlock_irqrestore(&tty->lock, flags);
+	input_done(&in);
+	return done;
 }
 
-#define MODE_CHANGED (-ERESTART) /* ICANON was switched while we waited */
-
-static ssize_t read_canonical(struct tty *tty, struct iov_iter *to, bool nonblock)
+void tty_receive_break(struct tty *tty)
 {
-	ssize_t r;
+	struct input in = {.tty = tty};
+	u64 flags;
 
-	for (;;) {
-		if (has_input(tty)) {
-			r = copy_line(tty, to);
-			if (r != -EAGAIN)
-				return r;
-		}
-		if (nonblock)
-			return -EAGAIN;
-		r = wait_event_interruptible(&tty->read_wait,
-					     has_input(tty) || !lflag(tty, ICANON));
-		if (r)
-			return r;
-		if (!lflag(tty, ICANON))
-			return MODE_CHANGED;
+	spin_lock_irqsave(&tty->lock, flags);
+	if (tty_iflag(tty, IGNBRK)) {
+		/* nothing */
+	} else if (tty_iflag(tty, BRKINT)) {
+		raise(&in, SIGINT);
+	} else if (has_room(tty)) {
+		put_input(&in, 0);
 	}
-}
-
-/* When a raw read that has @got bytes stops waiting; 0: it does not wait at all. */
-static u64 raw_deadline(const struct tty *tty, size_t got, u64 start)
-{
-	u64 time = READ_ONCE(tty->termios.c_cc[VTIME]) * (NSEC_PER_SEC / 10);
-
-	if (tty->termios.c_cc[VMIN])
-		return time && got ? deadline_after(time) : NO_DEADLINE;
-	return time ? start + time : 0;
-}
-
-static ssize_t read_raw(struct tty *tty, struct iov_iter *to, bool nonblock)
-{
-	u64 start = ktime_get(), deadline;
-	size_t got = 0, n;
-	u8 chunk[256];
-	ssize_t r;
-
-	while (to->count) {
-		n = take_raw(tty, chunk, min(sizeof(chunk), to->count));
-		if (copy_to_iter(chunk, n, to) != n)
-			return got ? (ssize_t)got : -EFAULT;
-		got += n;
-		if (n)
-			continue;
-		if (got && got >= READ_ONCE(tty->termios.c_cc[VMIN]))
-			break;
-		deadline = raw_deadline(tty, got, start);
-		if (!deadline)
-			break;
-		if (nonblock)
-			return got ? (ssize_t)got : -EAGAIN;
-		r = wait_event_interruptible_deadline(
-			&tty->read_wait, has_input(tty) || lflag(tty, ICANON), deadline);
-		if (r == -ETIME)
-			break;
-		if (r)
-			return got ? (ssize_t)got : r;
-		if (lflag(tty, ICANON))
-			return got ? (ssize_t)got : MODE_CHANGED;
-	}
-	return (ssize_t)got;
-}
-
-ssize_t tty_ldisc_read(struct tty *tty, struct iov_iter *to, bool nonblock)
-{
-	ssize_t r;
-
-	do {
-		r = lflag(tty, ICANON) ? read_canonical(tty, to, nonblock)
-				       : read_raw(tty, to, nonblock);
-	} while (r == MODE_CHANGED);
-	return r;
+	spin_unlock_irqrestore(&tty->lock, flags);
+	input_done(&in);
 }
 
 /* ---- control ---- */
 
 void tty_flush_input(struct tty *tty)
 {
+	struct input in = {.tty = tty, .made_room = true};
 	u64 flags;
 
 	spin_lock_irqsave(&tty->lock, flags);
-	discard_input(tty);
+	tty_discard_input(tty);
 	spin_unlock_irqrestore(&tty->lock, flags);
+	input_done(&in);
 }
 
-void tty_set_termios(struct tty *tty, const struct termios *t, bool flush)
+/* Whoever is at the other end of a pty may want to do ^S and ^Q itself. */
+static bool flow_by_keys(const struct termios2 *t)
 {
+	return (t->c_iflag & IXON) && t->c_cc[VSTOP] == 19 && t->c_cc[VSTART] == 17;
+}
+
+void tty_set_termios(struct tty *tty, const struct termios2 *t, bool flush)
+{
+	struct input in = {
+		.tty = tty, .wake_readers = true, .wake_writers = true, .made_room = true};
+	bool canonical, keys;
 	u64 flags;
-	bool was;
 
 	spin_lock_irqsave(&tty->lock, flags);
-	was = lflag(tty, ICANON);
-	tty->termios = *t;
+	canonical = tty_lflag(tty, ICANON);
+	keys = flow_by_keys(&tty->termios);
 	if (flush)
-		discard_input(tty);
+		tty_discard_input(tty);
+	if ((tty->termios.c_iflag & IXON) && !(t->c_iflag & IXON))
+		tty_set_flow(tty, false, false);
+	tty->termios = *t;
 	/* What was typed so far may be read, as a line without an end or as bytes. */
-	if (was != lflag(tty, ICANON) && tty->head != tty->tail) {
-		tty->ready = tty->head;
-		set_bit(tty->line_end, tty->head - 1, true);
+	if (canonical != tty_lflag(tty, ICANON)) {
+		tty->literal = false;
+		memset(tty->line_end, 0, sizeof(tty->line_end));
+		memset(tty->eof_mark, 0, sizeof(tty->eof_mark));
+		if (tty->head != tty->tail)
+			tty_set_mark(tty->line_end, tty->head - 1, true);
+		WRITE_ONCE(tty->ready, tty->head);
 	}
-	if (!iflag(tty, IXON))
-		tty->stopped = false;
-	tty->literal = false;
+	if (tty->ops->notify && keys != flow_by_keys(t))
+		tty->ops->notify(tty, keys ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
 	spin_unlock_irqrestore(&tty->lock, flags);
-	wake_up_poll_all(&tty->read_wait, EPOLLIN | EPOLLRDNORM);
-	wake_up_poll_all(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
-}
-
-void tty_set_stopped(struct tty *tty, bool stopped)
-{
-	u64 flags;
-
-	spin_lock_irqsave(&tty->lock, flags);
-	tty->stopped = stopped;
-	spin_unlock_irqrestore(&tty->lock, flags);
-	if (!stopped)
-		wake_up_poll_all(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
+	input_done(&in);
 }

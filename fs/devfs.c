@@ -9,8 +9,7 @@
  * programs may add links and nodes of their own. The devices that need no hardware are at the end
  * of this file: null, zero, full, random, urandom.
  *
- * LOCKING: cdev_lock guards the list of devices; process context, a leaf. A driver may unregister
- * only when nobody can be in open() of its node any more.
+ * LOCKING: cdev_lock guards the list of devices; process context, a leaf. A device stays for good.
  */
 
 #include "fs/internal.h"
@@ -23,9 +22,9 @@
 struct cdev {
 	struct list_head link; /* [cdev_lock] */
 	u64 rdev;
+	bool whole_major; /* every minor number of it */
 	const struct file_operations *fop;
 	void *priv;
-	char name[]; /* below /dev */
 };
 
 static DEFINE_SPINLOCK(cdev_lock);
@@ -41,7 +40,8 @@ static int chrdev_open(struct inode *inode, struct file *file)
 
 	spin_lock(&cdev_lock);
 	list_for_each_entry(c, &cdevs, link) {
-		if (c->rdev == inode->i_rdev) {
+		if (c->rdev == inode->i_rdev ||
+		    (c->whole_major && MAJOR(c->rdev) == MAJOR(inode->i_rdev))) {
 			fop = c->fop;
 			file->private_data = c->priv;
 			break;
@@ -113,60 +113,33 @@ static int make_node(const char *name, u32 mode, u64 rdev, const char *target)
 	return err;
 }
 
-int devfs_register(const char *name, u32 mode, u64 rdev, const struct file_operations *fop,
-		   void *priv)
+static int add_cdev(u64 rdev, bool whole_major, const struct file_operations *fop, void *priv)
 {
-	size_t n = strlen(name) + 1;
-	struct cdev *c = kmalloc(sizeof(*c) + n, GFP_KERNEL);
-	int err;
+	struct cdev *c = kmalloc(sizeof(*c), GFP_KERNEL);
 
 	if (!c)
 		return -ENOMEM;
 	c->rdev = rdev;
+	c->whole_major = whole_major;
 	c->fop = fop;
 	c->priv = priv;
-	memcpy(c->name, name, n);
 	spin_lock(&cdev_lock);
 	list_add(&c->link, &cdevs);
 	spin_unlock(&cdev_lock);
-	err = make_node(name, S_IFCHR | mode, rdev, NULL);
-	if (err) {
-		spin_lock(&cdev_lock);
-		list_del(&c->link);
-		spin_unlock(&cdev_lock);
-		kfree(c);
-	}
-	return err;
+	return 0;
 }
 
-void devfs_unregister(const char *name)
+int devfs_register_major(unsigned major, const struct file_operations *fop)
 {
-	struct dentry *dir, *d;
-	struct cdev *c, *found = NULL;
+	return add_cdev(MKDEV(major, 0), true, fop, NULL);
+}
 
-	spin_lock(&cdev_lock);
-	list_for_each_entry(c, &cdevs, link) {
-		if (!strcmp(c->name, name)) {
-			found = c;
-			list_del(&c->link);
-			break;
-		}
-	}
-	spin_unlock(&cdev_lock);
-	kfree(found);
-	dir = node_dir(name, &name);
-	if (IS_ERR(dir))
-		return;
-	mutex_lock(&dir->d_inode->i_mutex);
-	d = lookup_one(dir, name, strlen(name));
-	if (!IS_ERR(d) && d->d_inode && S_ISCHR(d->d_inode->i_mode)) {
-		dir->d_inode->i_op->unlink(dir->d_inode, d);
-		d_drop(d);
-	}
-	mutex_unlock(&dir->d_inode->i_mutex);
-	if (!IS_ERR(d))
-		dput(d);
-	dput(dir);
+int devfs_register(const char *name, u32 mode, u64 rdev, const struct file_operations *fop,
+		   void *priv)
+{
+	int err = make_node(name, S_IFCHR | mode, rdev, NULL);
+
+	return err ? err : add_cdev(rdev, false, fop, priv);
 }
 
 /* ---- devices without hardware ---- */

@@ -145,4 +145,5 @@ struct vm_area;
 struct file *vma_tmpfs_file(const struct vm_area *vma); /* the file it maps, or NULL */
 extern const struct file_operations chrdev_fops, noopen_fops;
 void devfs_init(void);
+void devpts_init(void);
 void procfs_init(void);

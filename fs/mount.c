@@ -529,6 +529,7 @@ static void __init boot_dir(const char *name, u32 mode)
 static int __init vfs_init(void)
 {
 	devfs_init();
+	devpts_init();
 	procfs_init();
 	mount_rootfs();
 	boot_dir("/dev", 0755);
@@ -536,6 +537,9 @@ static int __init vfs_init(void)
 	boot_dir("/tmp", 01777);
 	if (do_mount("devtmpfs", "/dev", "") || do_mount("proc", "/proc", ""))
 		panic("cannot mount /dev and /proc");
+	boot_dir("/dev/pts", 0755);
+	if (do_mount("devpts", "/dev/pts", ""))
+		panic("cannot mount /dev/pts");
 	init_fs.umask = 022; /* for the first process, umask(2) */
 	return 0;
 }

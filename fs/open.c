@@ -60,8 +60,7 @@ static int may_open(const struct inode *inode, u32 flags)
 static struct file *open_inode(const struct path *at, u32 flags)
 {
 	struct inode *inode = at->dentry->d_inode;
-	struct file *f =
-		alloc_empty_file(flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC));
+	struct file *f = alloc_empty_file(flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC));
 	int err = 0;
 
 	if (IS_ERR(f))
@@ -78,6 +77,7 @@ static struct file *open_inode(const struct path *at, u32 flags)
 	f->f_op = inode->i_fop;
 	if (f->f_op->open)
 		err = f->f_op->open(inode, f); /* may put operations of its own in place */
+	f->f_flags &= ~O_NOCTTY;               /* only a terminal's open() cares */
 	if (err) {
 		free_unopened_file(f);
 		return ERR_PTR(err);

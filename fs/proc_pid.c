@@ -91,7 +91,8 @@ struct picture {
 	pid_t ppid, pgrp, session;
 	u32 uid[3], gid[3]; /* real, effective, saved */
 	int threads, exit_signal, exit_code, cpu;
-	bool tty;
+	u64 tty_nr;
+	pid_t tpgid;
 	struct cputime used, children;
 	u64 start, switches, cpus;
 	sigset_t pending, shared, blocked, ignored, caught;
@@ -125,7 +126,8 @@ static void picture_process(struct picture *p, struct task *t, bool thread)
 	p->ppid = g->parent ? g->parent->pid : 0;
 	p->pgrp = g->pgrp;
 	p->session = g->session;
-	p->tty = g->tty != NULL;
+	p->tty_nr = g->tty ? g->tty->rdev : 0;
+	p->tpgid = g->tty ? g->tty->pgrp : -1;
 	p->threads = g->nr_threads;
 	memcpy(p->uid, (u32[]){g->uid, g->euid, g->suid}, sizeof(p->uid));
 	memcpy(p->gid, (u32[]){g->gid, g->egid, g->sgid}, sizeof(p->gid));
@@ -143,6 +145,7 @@ static int take_picture(struct picture *p, struct task *t, bool thread)
 	int err = -ESRCH;
 
 	memset(p, 0, sizeof(*p));
+	p->tpgid = -1;
 	spin_lock_irqsave(&tasklist_lock, flags);
 	if (!list_empty(&t->pid_link)) {
 		err = 0;
@@ -281,8 +284,8 @@ static int show_stat(struct task *t, const struct proc_ref *ref, struct seq *s)
 
 	if (err)
 		return err;
-	seq_printf(s, "%d (%s) %c %d %d %d %d -1 0 0 0 0 0", t->pid, p.comm, p.state, p.ppid,
-		   p.pgrp, p.session, p.tty ? (int)MKDEV(5, 1) : 0);
+	seq_printf(s, "%d (%s) %c %d %d %d %d %d 0 0 0 0 0", t->pid, p.comm, p.state, p.ppid,
+		   p.pgrp, p.session, (int)p.tty_nr, p.tpgid);
 	seq_printf(s, " %lu %lu %lu %lu 20 0 %d 0 %lu", ticks(p.used.user), ticks(p.used.system),
 		   ticks(p.children.user), ticks(p.children.system), p.threads, ticks(p.start));
 	seq_printf(s, " %lu %lu %lu 0 0 %lu 0 0", p.vsize, p.rss, (u64)RLIM_INFINITY, p.stack);

@@ -205,6 +205,12 @@ int vfs_getattr(struct file *f, struct kstat *st);
  */
 int devfs_register(const char *name, u32 mode, u64 rdev, const struct file_operations *fop,
 		   void *priv);
-void devfs_unregister(const char *name);
+/* All nodes of a major number, without a name in /dev; open() looks at inode->i_rdev. */
+int devfs_register_major(unsigned major, const struct file_operations *fop);
+/* The nodes of /dev/pts: NUMBER for device @rdev, owned by the caller, and its end. Process context. */
+int devpts_create(unsigned index, u64 rdev);
+void devpts_remove(unsigned index);
 #define MKDEV(major, minor) \
 	((((u64)(major)&0xfff) << 8) | ((minor)&0xff) | (((u64)(minor)&0xfff00) << 12))
+#define MAJOR(rdev) ((unsigned)((rdev) >> 8 & 0xfff))
+#define MINOR(rdev) ((unsigned)(((rdev)&0xff) | ((rdev) >> 12 & 0xfff00)))

@@ -23,6 +23,13 @@ struct sighand {
 	struct wait_queue_head signalfd_wq; /* those who watch for pending signals */
 };
 
+/* What of a terminal the kernel itself knows: drivers/tty.h has the rest around it. */
+struct ctty {
+	u64 rdev;      /* [I] device number, as stat(2) has it */
+	pid_t pgrp;    /* [T] the group in the foreground, 0 if none; interrupts just read it */
+	pid_t session; /* [T] whose controlling terminal it is, 0 if nobody's */
+};
+
 struct rlimit {
 	u64 rlim_cur, rlim_max;
 };
@@ -82,7 +89,8 @@ struct signal_struct {
 	struct list_head pgrp_link;           /* [T] hash chain of process groups */
 	int pdeath_signal;                    /* [T] sent to it when its parent ends, prctl(2) */
 	bool did_exec;                        /* [T] too late for setpgid(2) by the parent */
-	void *tty;                            /* [T] controlling terminal, drivers/tty.c's */
+	struct ctty *tty;                     /* [T] controlling terminal, or NULL */
+	pid_t tty_old_pgrp;                   /* [T] its foreground group when it was hung up */
 	u32 uid, gid, euid, egid, suid, sgid; /* [T] */
 	struct rlimit rlim[RLIM_NLIMITS];     /* [T] */
 	struct cputime dead_time;             /* [Th] of threads that have been released */
