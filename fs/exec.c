@@ -18,8 +18,8 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
 
-#define SCRIPT_LINE  256 /* of the first line, "#!" included */
-#define SCRIPT_DEPTH 5
+#define SCRIPT_LINE  256 /* bytes of a script that are looked at, "#!" included */
+#define SCRIPT_DEPTH 5   /* scripts whose interpreters are scripts */
 #define MAX_WORDS    (2 * SCRIPT_DEPTH + 2) /* interpreter and argument of each, path, NULL */
 
 struct exec_file {
@@ -119,33 +119,50 @@ static struct binary *binary_open_interp(struct binary *b, const char *path)
 
 /* ---- scripts ---- */
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 static char *skip_blanks(char *s)
 {
-	while (*s == ' ' || *s == '\t')
+	while (is_blank(*s))
 		s++;
 	return s;
 }
 
 /*
- * Splits "#!interpreter [argument]" in place. The argument is all of the rest of the line, as Linux
- * has it, so "#!/usr/bin/env -S a b" is two words and not four. 0 or -ENOEXEC.
+ * Splits "#!interpreter [argument]" in place; @line has SCRIPT_LINE bytes, zeroes behind a short file.
+ * The argument is all of the rest of the line, as Linux has it, so "#!/usr/bin/env -S a b" is two words
+ * and not four. A line that is longer than what was read may lose part of its argument, but not of
+ * the interpreter's name. 0 or -ENOEXEC.
  */
 static int parse_script(char *line, char **interp, char **arg)
 {
-	char *s, *end = strchr(line, '\n');
+	char *s, *end = memchr(line, '\n', SCRIPT_LINE), *last = line + SCRIPT_LINE - 1;
+	bool cut = !end && *last && !is_blank(*last);
 
 	if (!end)
-		end = line + strlen(line);
+		end = last;
 	*end = '\0';
-	while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
-		*--end = '\0';
 	*interp = s = skip_blanks(line + 2);
-	while (*s && *s != ' ' && *s != '\t')
+	while (*s && !is_blank(*s))
 		s++;
+	if (!**interp || (cut && s == end))
+		return -ENOEXEC;
+	while (end > s && is_blank(end[-1]))
+		*--end = '\0';
 	if (*s)
 		*s++ = '\0';
 	*arg = skip_blanks(s);
-	return **interp ? 0 : -ENOEXEC;
+	return 0;
+}
+
+static bool is_script(struct binary *b)
+{
+	char magic[2];
+
+	return b->read(b, magic, 2, 0) == 2 && magic[0] == '#' && magic[1] == '!';
 }
 
 static void put_word(struct script *s, const char *word)
@@ -153,43 +170,53 @@ static void put_word(struct script *s, const char *word)
 	s->words[--s->first] = word;
 }
 
+/* Reads the next script's first line and notes its words; the interpreter's path in *interp. */
+static int read_script(struct binary *b, const char *path, struct script *s, char **interp)
+{
+	char *line, *arg;
+	ssize_t n;
+	int err;
+
+	if (s->depth == SCRIPT_DEPTH)
+		return -ELOOP;
+	line = s->lines[s->depth];
+	memset(line, 0, SCRIPT_LINE);
+	n = b->read(b, line, SCRIPT_LINE, 0);
+	if (n < 0)
+		return (int)n;
+	err = parse_script(line, interp, &arg);
+	if (err)
+		return err;
+	/* The outermost script's path; an inner one's is there already, as interpreter. */
+	if (!s->depth++)
+		put_word(s, path);
+	if (*arg)
+		put_word(s, arg);
+	put_word(s, *interp);
+	return 0;
+}
+
 /*
  * If @b is a script: closes it and returns its interpreter, with the words noted in @s. Else @b
- * itself, or ERR_PTR (and @b is closed).
+ * itself, or ERR_PTR (and @b is closed). @path NULL: the script's interpreter could not open it.
  */
 static struct binary *open_script(struct binary *b, const char *path, struct script *s)
 {
-	char *line, *interp, *arg;
-	ssize_t n;
-	int err = -ELOOP;
+	char *interp = NULL;
+	int err;
 
-	while (s->depth < SCRIPT_DEPTH) {
-		line = s->lines[s->depth];
-		n = b->read(b, line, SCRIPT_LINE - 1, 0);
-		if (n < 2 || line[0] != '#' || line[1] != '!')
-			return b;
-		line[n] = '\0';
-		err = parse_script(line, &interp, &arg);
-		if (err)
-			break;
-		/* The outermost script's path; an inner one's is there already, as interpreter. */
-		if (!s->depth++)
-			put_word(s, path);
-		if (*arg)
-			put_word(s, arg);
-		put_word(s, interp);
+	while (!IS_ERR(b) && is_script(b)) {
+		err = path ? read_script(b, path, s, &interp) : -ENOENT;
 		b->close(b);
-		b = binary_open(interp);
-		if (IS_ERR(b))
-			return b;
-		err = -ELOOP;
+		b = err ? ERR_PTR(err) : binary_open(interp);
 	}
-	b->close(b);
-	return ERR_PTR(err);
+	return b;
 }
 
-static int exec_binary(struct binary *b, const char *path, const char __user *const __user *argv,
-		       const char __user *const __user *envp, bool kernel_args)
+/* @script_path: what the interpreter of a script is told; NULL if it could not find it. */
+static int exec_binary(struct binary *b, const char *path, const char *script_path,
+		       const char __user *const __user *argv, const char __user *const __user *envp,
+		       bool kernel_args)
 {
 	struct script *s;
 	int err;
@@ -204,7 +231,7 @@ static int exec_binary(struct binary *b, const char *path, const char __user *co
 	s->depth = 0;
 	s->first = MAX_WORDS - 1;
 	s->words[s->first] = NULL;
-	b = open_script(b, path, s);
+	b = open_script(b, script_path, s);
 	if (IS_ERR(b)) {
 		err = (int)PTR_ERR(b);
 	} else {
@@ -227,7 +254,7 @@ SYSCALL_DEFINE3(execve, const char __user *, uname, const char __user *const __u
 
 	if (IS_ERR(name))
 		return PTR_ERR(name);
-	err = exec_binary(binary_open(name), name, argv, envp, false);
+	err = exec_binary(binary_open(name), name, name, argv, envp, false);
 	putname(name);
 	return err;
 }
@@ -263,10 +290,21 @@ static struct file *open_at_fd(int dfd, const char *name, int flags)
 	return f;
 }
 
+static bool closes_on_exec(int fd)
+{
+	bool cloexec = false;
+	struct file *f = task_get_file(current, (unsigned)fd, &cloexec);
+
+	if (f)
+		fput(f);
+	return cloexec;
+}
+
 SYSCALL_DEFINE5(execveat, int, dfd, const char __user *, uname, const char __user *const __user *,
 		argv, const char __user *const __user *, envp, int, flags)
 {
 	char *name, *path;
+	bool by_fd;
 	int err;
 
 	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
@@ -280,12 +318,13 @@ SYSCALL_DEFINE5(execveat, int, dfd, const char __user *, uname, const char __use
 		return -ENOMEM;
 	}
 	/* The name the program is told (AT_EXECFN), and by which a script can be opened again. */
-	if (dfd == AT_FDCWD || *name == '/')
+	by_fd = dfd != AT_FDCWD && *name != '/';
+	if (!by_fd)
 		strscpy(path, name, PATH_MAX);
 	else
 		snprintf(path, PATH_MAX, *name ? "/dev/fd/%d/%s" : "/dev/fd/%d", dfd, name);
-	err = exec_binary(binary_from_file(open_at_fd(dfd, name, flags), path), path, argv, envp,
-			  false);
+	err = exec_binary(binary_from_file(open_at_fd(dfd, name, flags), path), path,
+			  by_fd && closes_on_exec(dfd) ? NULL : path, argv, envp, false);
 	putname(path);
 	putname(name);
 	return err;
@@ -349,7 +388,7 @@ static int start_init(void)
 	open_console();
 	cmdline_get("init", path, sizeof(path));
 	init_args(line, argv, path);
-	err = exec_binary(binary_open(path), path, argv, envp, true);
+	err = exec_binary(binary_open(path), path, path, argv, envp, true);
 	if (err)
 		panic("cannot start %s as process 1: error %d; name another program with init=",
 		      path, -err);

@@ -4,11 +4,14 @@
 # tests/guest/ a program in /tests, every one in tests/bench/ one in /bench, every one in
 # tests/stress/ one in /stress. The same files run on the host. Beside them the root file system has
 # user/root/ as it is, Debian's static busybox, with APPS="..." other packages of Debian and what they
-# need, and with EXTRA=DIR a folder of the user's own.
+# need, and with EXTRA=DIR a folder of the user's own. What tests/dynamic/ makes joins the tests'
+# archive.
 
 MUSL_CC ?= musl-gcc
 APPS    ?=
 EXTRA   ?=
+
+include tests/dynamic/dynamic.mk
 
 UCFLAGS := -static -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -pthread $(WERROR)
 
@@ -73,12 +76,14 @@ $(ROOTFS_LIST): FORCE
 $(TESTFS_LIST): FORCE
 	@mkdir -p $(@D)
 	@echo '$(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN)' >$@.new
+	@echo '$(DYNAMIC_BIN) $(DYNAMIC_LIBS)' >>$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(ROOTFS): $(USER_BIN) $(ROOTFS_LIST) $(BUSYBOX).ready $(APPS_DIR:=.ready) user/pack.sh
 	$(Q)user/pack.sh $(ROOTFS_LIST) $@ user/root $(BUSYBOX) $(APPS_DIR) $(if $(EXTRA),'$(EXTRA)')
-$(TESTFS): $(ROOTFS) $(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN) $(TESTFS_LIST) user/pack.sh
-	$(Q)user/pack.sh $(TESTFS_LIST) $@.part && cat $(ROOTFS) $@.part >$@ && rm $@.part
+$(TESTFS): $(ROOTFS) $(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN) $(DYNAMIC_BIN) $(DYNAMIC_LIBS) \
+		$(TESTFS_LIST) user/pack.sh
+	$(Q)user/pack.sh $(TESTFS_LIST) $@.part $(DYNAMIC) && cat $(ROOTFS) $@.part >$@ && rm $@.part
 
 .PHONY: user FORCE
 user: $(ROOTFS) $(TESTFS)

@@ -42,16 +42,17 @@ static int read_exactly(struct binary *b, void *buf, size_t len, u64 off)
 
 	if (n < 0)
 		return (int)n;
-	return (size_t)n == len ? 0 : -ENOEXEC;
+	return (size_t)n == len ? 0 : -EIO;
 }
 
 /* ---- checking ---- */
 
+/* Class, byte order and version say nothing that the machine does not: Linux ignores them, too. */
 static bool header_is_sound(const struct elf64_hdr *h)
 {
-	static const u8 ident[] = {0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little-endian */, 1};
+	static const u8 magic[] = {0x7f, 'E', 'L', 'F'};
 
-	return !memcmp(h->e_ident, ident, sizeof(ident)) &&
+	return !memcmp(h->e_ident, magic, sizeof(magic)) &&
 	       (h->e_type == ET_EXEC || h->e_type == ET_DYN) && h->e_machine == EM_X86_64 &&
 	       h->e_phentsize == sizeof(struct elf64_phdr) && h->e_phnum >= 1 &&
 	       h->e_phnum <= MAX_PHDRS && h->e_entry < USER_TOP;
@@ -139,6 +140,8 @@ int elf_read(struct binary *b, struct elf_file *f)
 	if (!f->ph)
 		return -ENOMEM;
 	err = read_exactly(b, f->ph, size, f->eh.e_phoff);
+	if (err == -EIO)
+		err = -ENOEXEC;
 	if (!err)
 		err = check_segments(f);
 	return err ? err : read_interp(f);

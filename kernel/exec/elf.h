@@ -36,7 +36,10 @@ struct elf_image {
 	u64 end;   /* page-aligned end of the last segment: the heap begins here */
 };
 
-/* Reads and checks the headers; elf_free() in any case. 0, -ENOEXEC, -ENOMEM, errors of reading. */
+/*
+ * Reads and checks the headers; elf_free() in any case. 0, -ENOEXEC, -ENOMEM, errors of reading; -EIO
+ * if the file ends before its header or the interpreter's name does.
+ */
 int elf_read(struct binary *b, struct elf_file *f);
 void elf_free(struct elf_file *f);
 /*

@@ -5,7 +5,7 @@
  * out of sight: the file's headers, a copy of argv and envp (they live in the memory that is about
  * to go), an empty address space, a fresh FPU area, the end of all other threads. Then the old
  * program is given up; after that there is nobody left to report an error to, and a failure ends the
- * process with SIGKILL.
+ * process with SIGSEGV.
  *
  * What the new program finds on its stack (System V ABI for x86-64, 3.4.1), from the top:
  *
@@ -559,6 +559,8 @@ static int prepare(struct exec *x, const char __user *const __user *argv,
 {
 	int err = elf_read(x->b, &x->elf);
 
+	if (err == -EIO && !x->elf.ph)
+		err = -ENOEXEC; /* too short to be anything */
 	if (!err)
 		err = open_interp(x);
 	if (!err)
@@ -602,7 +604,7 @@ int do_execve(struct binary *b, const char __user *const __user *argv,
 		begin_new_program(&x);
 		err = load_program(&x);
 		if (err)
-			send_signal_group(current->signal, SIGKILL, NULL);
+			force_sigsegv(SIGSEGV);
 	}
 	clean_up(&x);
 	return err;
