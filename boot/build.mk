@@ -12,6 +12,7 @@ KERNEL_SRC  := $(sort $(shell find $(KERNEL_DIRS) -name '*.c' -o -name '*.asm'))
 ifneq ($(SAN),1)
 KERNEL_SRC  := $(filter-out kernel/debug/%,$(KERNEL_SRC))
 endif
+KERNEL_SRC  := $(filter-out kernel/vdso/user.c,$(KERNEL_SRC)) # runs in user mode
 KERNEL_OBJ  := $(KERNEL_SRC:%=$(BUILD)/obj/%.o)
 
 CLANG := $(findstring clang,$(CC))
@@ -63,9 +64,28 @@ $(BUILD)/obj/%.c.o: %.c $(KFLAGS_FILE)
 # nasm does not name the files that %include brings in.
 $(BUILD)/obj/%.asm.o: %.asm $(wildcard kernel/cpu/*.inc) $(KFLAGS_FILE)
 	@mkdir -p $(@D)
-	$(Q)$(NASM) -f elf64 -g -F dwarf $(KNASMFLAGS) -I. -MD $(@:.o=.d) -MP $< -o $@
+	$(Q)$(NASM) -f elf64 -g -F dwarf $(KNASMFLAGS) -I. -I$(BUILD)/obj/ -MD $(@:.o=.d) -MP $< -o $@
 
 -include $(KERNEL_OBJ:.o=.d)
+
+# The vDSO: a shared object, whose bytes kernel/vdso/image.asm includes.
+VDSO := $(BUILD)/obj/kernel/vdso/vdso.so
+VDSO_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-stack-protector -fvisibility=hidden \
+	-mgeneral-regs-only -fcf-protection=none -fasynchronous-unwind-tables -Wall -Wextra -I.
+VDSO_LDFLAGS := -shared -T kernel/vdso/vdso.lds -soname linux-vdso.so.1 -Bsymbolic --hash-style=both \
+	--eh-frame-hdr --build-id=none -z max-page-size=4096 -z noexecstack --no-undefined
+
+$(BUILD)/obj/kernel/vdso/user.o: kernel/vdso/user.c $(KFLAGS_FILE)
+	@mkdir -p $(@D)
+	$(Q)$(CROSS)$(CC) $(VDSO_CFLAGS) $(WERROR) -MMD -MP -c $< -o $@
+
+$(VDSO): $(BUILD)/obj/kernel/vdso/user.o kernel/vdso/vdso.lds
+	$(Q)$(CROSS)$(LD) $(VDSO_LDFLAGS) $< -o $@.debug
+	$(Q)$(CROSS)$(OBJCOPY) --strip-all $@.debug $@
+
+$(BUILD)/obj/kernel/vdso/image.asm.o: $(VDSO)
+
+-include $(BUILD)/obj/kernel/vdso/user.d
 
 # Linked twice: the table of symbols comes from the first link (kernel/lib/symbols.c).
 KERNEL_LDFLAGS := -T boot/kernel.ld -nostdlib -static --no-dynamic-linker -z noexecstack \

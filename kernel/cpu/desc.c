@@ -2,8 +2,9 @@
  * GDT, TSS and IDT.
  *
  * In 64-bit mode segments do nothing but hold a privilege level, so the GDT is the same five
- * descriptors on every CPU, and one that differs: the TSS, which tells the CPU where kernel stacks
- * are. The order of the user's descriptors is what SYSRET computes from MSR_STAR.
+ * descriptors on every CPU, and two that differ: the TSS, which tells the CPU where kernel stacks are,
+ * and one whose limit is the CPU's number, for user mode to ask (LSL). The order of the user's
+ * descriptors is what SYSRET computes from MSR_STAR.
  *
  * A trap from user mode starts on TSS.rsp0, the current task's kernel stack. A trap in kernel mode
  * goes on using the stack it finds, except for three that cannot trust it: NMI, double fault and
@@ -24,6 +25,7 @@
 #define SEG_USER_CODE   0x00affb000000ffffull /* DPL 3 */
 #define SEG_USER_DATA   0x00cff3000000ffffull
 #define SEG_TSS_PRESENT 0x0000890000000000ull /* available 64-bit TSS */
+#define SEG_USER_LIMIT  0x0040f10000000000ull /* DPL 3, read-only data; the limit, in bytes, is 0 */
 
 #define GATE_INTERRUPT 0x8e
 #define GATE_DPL3      0x60
@@ -44,6 +46,7 @@ struct table_pointer {
 struct gdt {
 	u64 null, unused8, kernel_cs, kernel_ds, user_cs32, user_ds, user_cs, unused38;
 	u64 tss_low, tss_high;
+	u64 cpu_number;
 };
 
 extern const u8 trap_stubs[256][STUB_SIZE];
@@ -138,6 +141,7 @@ void desc_init_cpu(u8 *ist_stacks)
 		.kernel_ds = SEG_KERNEL_DATA,
 		.user_ds = SEG_USER_DATA,
 		.user_cs = SEG_USER_CODE,
+		.cpu_number = SEG_USER_LIMIT | (u64)smp_processor_id(),
 	};
 	load_gdt(gdt);
 	load_tss(gdt, ist_stacks);

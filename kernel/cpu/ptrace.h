@@ -25,6 +25,8 @@ struct pt_regs {
 #define GDT_USER_DS   0x2b /* 0x28 | 3 */
 #define GDT_USER_CS   0x33 /* 0x30 | 3 */
 #define GDT_TSS       0x40
+/* A segment that is never used: its limit is the CPU's number (kernel/vdso/user.c). */
+#define GDT_CPU_NUMBER 0x53 /* 0x50 | 3 */
 
 static inline bool user_mode(const struct pt_regs *r)
 {

@@ -30,28 +30,30 @@
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/mm/vmalloc.h"
+#include "kernel/vdso/vdso.h"
 
-#define AT_NULL        0
-#define AT_PHDR        3
-#define AT_PHENT       4
-#define AT_PHNUM       5
-#define AT_PAGESZ      6
-#define AT_BASE        7
-#define AT_FLAGS       8
-#define AT_ENTRY       9
-#define AT_UID         11
-#define AT_EUID        12
-#define AT_GID         13
-#define AT_EGID        14
-#define AT_PLATFORM    15
-#define AT_HWCAP       16
-#define AT_CLKTCK      17
-#define AT_SECURE      23
-#define AT_RANDOM      25
-#define AT_HWCAP2      26
-#define AT_EXECFN      31
-#define AT_MINSIGSTKSZ 51
-#define NR_AUX         20
+#define AT_NULL         0
+#define AT_PHDR         3
+#define AT_PHENT        4
+#define AT_PHNUM        5
+#define AT_PAGESZ       6
+#define AT_BASE         7
+#define AT_FLAGS        8
+#define AT_ENTRY        9
+#define AT_UID          11
+#define AT_EUID         12
+#define AT_GID          13
+#define AT_EGID         14
+#define AT_PLATFORM     15
+#define AT_HWCAP        16
+#define AT_CLKTCK       17
+#define AT_SECURE       23
+#define AT_RANDOM       25
+#define AT_HWCAP2       26
+#define AT_EXECFN       31
+#define AT_SYSINFO_EHDR 33
+#define AT_MINSIGSTKSZ  51
+#define NR_AUX          21
 
 #define MAX_STRING    (32 * PAGE_SIZE) /* one argument */
 #define MIN_ARGS      (32 * PAGE_SIZE) /* what always fits */
@@ -80,6 +82,7 @@ struct exec {
 	struct fpu *fpu;
 	struct sighand *sighand; /* to replace a shared one, or NULL */
 	char *exe;
+	long vdso; /* address of its ELF header, once it is mapped */
 };
 
 /* ---- arguments ---- */
@@ -401,7 +404,7 @@ static int map_stack(struct exec *x)
 	return 0;
 }
 
-/* Everything is mapped: the program, its loader, the place of the heap. */
+/* Everything is mapped: the program, its loader, the vDSO, the place of the heap. */
 static int map_program(struct exec *x, struct elf_image *prog, struct elf_image *interp)
 {
 	struct mm *mm = current->mm;
@@ -413,6 +416,9 @@ static int map_program(struct exec *x, struct elf_image *prog, struct elf_image 
 		err = elf_map(&x->interp, 0, interp);
 	if (err)
 		return err;
+	x->vdso = vdso_map();
+	if (x->vdso < 0)
+		return (int)x->vdso;
 	mutex_lock(&mm->lock);
 	mm->brk_start = mm->brk = prog->end;
 	mutex_unlock(&mm->lock);
@@ -433,6 +439,7 @@ static void put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
 	u32 r[4];
 
 	cpuid(1, 0, r);
+	p = put_aux(p, AT_SYSINFO_EHDR, (u64)x->vdso);
 	p = put_aux(p, AT_HWCAP, r[3]);
 	p = put_aux(p, AT_HWCAP2, 0);
 	p = put_aux(p, AT_PAGESZ, PAGE_SIZE);

@@ -18,6 +18,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/printk.h"
 #include "kernel/sched/mutex.h"
+#include "kernel/vdso/data.h"
 
 #define PIT_HZ            1193182ull
 #define PIT_CH2           0x42
@@ -34,6 +35,8 @@ static DEFINE_MUTEX(watch_lock);
 static LIST_HEAD(watches); /* [watch_lock] */
 
 static u64 real_offset; /* [a] CLOCK_REALTIME minus CLOCK_MONOTONIC, ns */
+
+static struct vdso_data *published; /* the same for user mode; NULL before ktime_publish() */
 
 static u16 pit_read(void)
 {
@@ -113,12 +116,22 @@ u64 ktime_from_real(u64 real)
 void ktime_set_real(u64 ns)
 {
 	struct clock_watch *w;
+	u64 offset;
 
 	mutex_lock(&watch_lock);
-	WRITE_ONCE(real_offset, ns - ktime_get());
+	offset = ns - ktime_get();
+	WRITE_ONCE(real_offset, offset);
+	if (published)
+		WRITE_ONCE(published->real_offset, offset);
 	list_for_each_entry(w, &watches, link)
 		w->clock_was_set(w);
 	mutex_unlock(&watch_lock);
+}
+
+void ktime_publish(struct vdso_data *page)
+{
+	*page = (struct vdso_data){tsc_base, tsc_mult, real_offset};
+	published = page;
 }
 
 void clock_watch_add(struct clock_watch *w)

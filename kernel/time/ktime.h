@@ -26,6 +26,10 @@ struct clock_watch {
 void clock_watch_add(struct clock_watch *w);
 void clock_watch_remove(struct clock_watch *w);
 
+struct vdso_data;
+/* From now on user mode finds in @page what it takes to read the clocks itself (kernel/vdso/). Boot. */
+void ktime_publish(struct vdso_data *page);
+
 extern u64 tsc_khz;
 
 struct timespec {
