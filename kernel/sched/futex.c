@@ -11,11 +11,10 @@
  * the same in all of them: the physical page and the offset in it; the page is held while somebody
  * sleeps.
  *
- * No wake-up is lost: the waiter puts itself on the list first and reads the word after, the waker
- * writes the word first and looks at the list after. If the waiter read the old value, its list entry
- * is older than the new value, and the waker finds it. User memory may fault, so the word is not
- * read under the bucket's lock; a waiter that is woken between the two steps reports success even
- * when the value was not the expected one, because the wake-up was meant for somebody.
+ * No wake-up is lost, and none goes to somebody who does not sleep: the waiter compares the word and
+ * joins the list under the bucket's lock, and the waker, who has written the word before, takes the same
+ * lock to look at the list. The word is user memory and may fault, which cannot be repaired under a
+ * spinlock: then the lock is dropped, the page brought in, and everything done again.
  *
  * States of a waiter: queued (in a bucket) -> woken (unlinked by the waker, woken set, under the
  * bucket's lock) or gone (unlinked by itself). The waiter's struct lives on its stack: a waker touches
@@ -31,27 +30,29 @@
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
 #include "kernel/mm/mm.h"
+#include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/sched/futex.h"
 #include "kernel/time/ktime.h"
 
 #define FUTEX_WAIT           0
 #define FUTEX_WAKE           1
 #define FUTEX_REQUEUE        3
 #define FUTEX_CMP_REQUEUE    4
+#define FUTEX_WAKE_OP        5
 #define FUTEX_WAIT_BITSET    9
 #define FUTEX_WAKE_BITSET    10
 #define FUTEX_PRIVATE_FLAG   128
 #define FUTEX_CLOCK_REALTIME 256
 #define FUTEX_CMD_MASK       (~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
-#define MATCH_ANY            0xffffffffu
-
-/* Bits of a robust lock's word. */
-#define FUTEX_WAITERS     0x80000000u
-#define FUTEX_OWNER_DIED  0x40000000u
-#define FUTEX_TID_MASK    0x3fffffffu
-#define ROBUST_LIST_LIMIT 2048
 
 #define FUTEX_HASH_BITS 8
+
+/*
+ * In the address of a key of private memory: the caller did not say FUTEX_PRIVATE_FLAG. Those who do and
+ * those who do not never meet, as on Linux.
+ */
+#define KEY_NOT_PRIVATE 1
 
 struct futex_key {
 	void *space;       /* struct mm or struct page */
@@ -64,13 +65,20 @@ struct futex_bucket {
 	struct list_head waiters; /* [lock] in order of arrival */
 } __aligned(64);
 
+/* A task that waits, for one word or for several. */
+struct futex_sleeper {
+	struct wait_queue_head wq; /* only its own task sleeps here */
+	bool woken;                /* [a] by the waker of any of its words */
+};
+
+/* Its place in the queue of one word. */
 struct futex_waiter {
-	struct list_head link;       /* [bucket lock] */
-	struct futex_bucket *bucket; /* [bucket lock] where it is queued; requeue changes it */
-	struct futex_key key;        /* [bucket lock] */
-	u32 bitset;                  /* [I] */
-	bool woken;                  /* [bucket lock] */
-	struct wait_queue_head wq;   /* only its own task sleeps here */
+	struct list_head link;         /* [bucket lock] */
+	struct futex_bucket *bucket;   /* [bucket lock] where it is queued; requeue changes it */
+	struct futex_key key;          /* [bucket lock] */
+	struct futex_sleeper *sleeper; /* [I] */
+	u32 bitset;                    /* [I] */
+	bool woken;                    /* [bucket lock] */
 };
 
 static struct futex_bucket buckets[1 << FUTEX_HASH_BITS];
@@ -98,8 +106,10 @@ static int get_shared_key(struct futex_key *key, u64 addr)
 
 	mutex_lock(&mm->lock);
 	vma = find_vma(mm, addr);
-	if (!vma) {
+	if (!vma || !(vma->flags & VM_READ)) {
 		err = -EFAULT;
+	} else if (!vma->ops && !(vma->flags & VM_WRITE)) {
+		err = -EFAULT; /* nobody will ever change it */
 	} else if ((vma->flags & VM_SHARED) && vma->ops) {
 		struct page *p =
 			vma->ops->fault(vma, vma->offset + ((addr & PAGE_MASK) - vma->start));
@@ -126,7 +136,10 @@ static int get_key(struct futex_key *key, u32 __user *uaddr, bool private)
 		return -EINVAL;
 	if (!access_ok(uaddr, sizeof(u32)))
 		return -EFAULT;
-	return private ? 0 : get_shared_key(key, addr);
+	if (private)
+		return 0;
+	key->address |= KEY_NOT_PRIVATE;
+	return get_shared_key(key, addr);
 }
 
 static void put_key(struct futex_key *key)
@@ -143,15 +156,31 @@ static void wake_waiter(struct futex_waiter *w)
 {
 	list_del_init(&w->link);
 	w->woken = true;
-	wake_up(&w->wq);
+	WRITE_ONCE(w->sleeper->woken, true);
+	wake_up(&w->sleeper->wq);
 }
 
-static int futex_wake(u32 __user *uaddr, bool private, int nr, u32 bitset)
+/* The bucket's lock held. With @nr 0 it wakes one, as Linux does. */
+static int wake_matching(struct futex_bucket *b, const struct futex_key *key, int nr, u32 bitset)
 {
 	struct futex_waiter *w, *n;
+	int woken = 0;
+
+	list_for_each_entry_safe(w, n, &b->waiters, link) {
+		if (!same_key(&w->key, key) || !(w->bitset & bitset))
+			continue;
+		wake_waiter(w);
+		if (++woken >= nr)
+			break;
+	}
+	return woken;
+}
+
+int futex_wake(u32 __user *uaddr, bool private, int nr, u32 bitset)
+{
 	struct futex_bucket *b;
 	struct futex_key key;
-	int woken = 0, err;
+	int woken, err;
 
 	if (!bitset)
 		return -EINVAL;
@@ -160,13 +189,7 @@ static int futex_wake(u32 __user *uaddr, bool private, int nr, u32 bitset)
 		return err;
 	b = bucket_of(&key);
 	spin_lock(&b->lock);
-	list_for_each_entry_safe(w, n, &b->waiters, link) {
-		if (!same_key(&w->key, &key) || !(w->bitset & bitset))
-			continue;
-		wake_waiter(w);
-		if (++woken >= nr)
-			break;
-	}
+	woken = wake_matching(b, &key, nr, bitset);
 	spin_unlock(&b->lock);
 	put_key(&key);
 	return woken;
@@ -192,6 +215,61 @@ static void unlock_two(struct futex_bucket *a, struct futex_bucket *b)
 		spin_unlock(&b->lock);
 }
 
+/* ---- two words: FUTEX_WAKE_OP ---- */
+
+/* Brings a word's page in, to be written to; 0 or -EFAULT. No lock held. */
+static int fault_in_writable(u32 __user *uaddr)
+{
+	u32 value;
+
+	return get_user(value, uaddr) || cmpxchg_user(uaddr, &value, value) ? -EFAULT : 0;
+}
+
+/* Both keys, or neither. put_key() on both. */
+static int get_two_keys(struct futex_key *k1, u32 __user *uaddr1, struct futex_key *k2,
+			u32 __user *uaddr2, bool private)
+{
+	int err = get_key(k1, uaddr1, private);
+
+	if (err)
+		return err;
+	err = get_key(k2, uaddr2, private);
+	if (err)
+		put_key(k1);
+	return err;
+}
+
+/* Changes the second word, wakes waiters of the first and, if the old value was so, of the second. */
+static int futex_wake_op(u32 __user *uaddr1, u32 __user *uaddr2, bool private, int nr1, int nr2,
+			 u32 encoded)
+{
+	struct futex_bucket *b1, *b2;
+	struct futex_key k1, k2;
+	int ret, woken = 0;
+
+	ret = get_two_keys(&k1, uaddr1, &k2, uaddr2, private);
+	if (ret)
+		return ret;
+	b1 = bucket_of(&k1);
+	b2 = bucket_of(&k2);
+	for (;;) {
+		lock_two(b1, b2);
+		ret = futex_user_op(uaddr2, encoded);
+		if (ret >= 0)
+			woken = wake_matching(b1, &k1, nr1, FUTEX_MATCH_ANY);
+		if (ret > 0)
+			woken += wake_matching(b2, &k2, nr2, FUTEX_MATCH_ANY);
+		unlock_two(b1, b2);
+		if (ret != -EFAULT || fault_in_writable(uaddr2))
+			break;
+	}
+	put_key(&k2);
+	put_key(&k1);
+	return ret < 0 ? ret : woken;
+}
+
+/* ---- two words: FUTEX_REQUEUE ---- */
+
 static void move_waiter(struct futex_waiter *w, struct futex_bucket *to,
 			const struct futex_key *key)
 {
@@ -203,14 +281,16 @@ static void move_waiter(struct futex_waiter *w, struct futex_bucket *to,
 	list_move_tail(&w->link, &to->waiters);
 }
 
-/* Wakes @nr_wake waiters of one word and lets @nr_move more wait for another one instead. */
+/*
+ * Wakes @nr_wake waiters of one word and lets @nr_move more wait for another one instead; how many
+ * in all. Both buckets locked.
+ */
 static int requeue(struct futex_key *from, struct futex_key *to, int nr_wake, int nr_move)
 {
 	struct futex_bucket *b1 = bucket_of(from), *b2 = bucket_of(to);
 	struct futex_waiter *w, *n;
 	int woken = 0, moved = 0;
 
-	lock_two(b1, b2);
 	list_for_each_entry_safe(w, n, &b1->waiters, link) {
 		if (!same_key(&w->key, from))
 			continue;
@@ -219,35 +299,46 @@ static int requeue(struct futex_key *from, struct futex_key *to, int nr_wake, in
 			woken++;
 			continue;
 		}
-		if (moved == nr_move || same_key(from, to))
+		if (moved == nr_move)
 			break;
-		move_waiter(w, b2, to);
+		if (!same_key(from, to))
+			move_waiter(w, b2, to);
 		moved++;
 	}
-	unlock_two(b1, b2);
 	return woken + moved;
 }
 
-static int futex_requeue(u32 __user *uaddr, u32 __user *uaddr2, bool private, int nr_wake,
+/* The word still has the value that the caller has seen? 0, -EAGAIN, -EFAULT. */
+static int compare_word(u32 __user *uaddr, u32 expected)
+{
+	u32 value;
+
+	if (get_user(value, uaddr))
+		return -EFAULT;
+	return value == expected ? 0 : -EAGAIN;
+}
+
+static int futex_requeue(u32 __user *uaddr1, u32 __user *uaddr2, bool private, int nr_wake,
 			 int nr_move, const u32 *expected)
 {
+	struct futex_bucket *b1, *b2;
 	struct futex_key from, to;
-	u32 value;
 	int ret;
 
 	if (nr_wake < 0 || nr_move < 0)
 		return -EINVAL;
-	ret = get_key(&from, uaddr, private);
+	ret = get_two_keys(&from, uaddr1, &to, uaddr2, private);
 	if (ret)
 		return ret;
-	ret = get_key(&to, uaddr2, private);
-	if (!ret && expected) {
-		ret = get_user(value, uaddr);
-		if (!ret && value != *expected)
-			ret = -EAGAIN;
-	}
-	if (!ret)
-		ret = requeue(&from, &to, nr_wake, nr_move);
+	b1 = bucket_of(&from);
+	b2 = bucket_of(&to);
+	do {
+		lock_two(b1, b2);
+		ret = expected ? compare_word(uaddr1, *expected) : 0;
+		if (!ret)
+			ret = requeue(&from, &to, nr_wake, nr_move);
+		unlock_two(b1, b2);
+	} while (ret == -EFAULT && compare_word(uaddr1, *expected) != -EFAULT);
 	put_key(&to);
 	put_key(&from);
 	return ret;
@@ -255,16 +346,28 @@ static int futex_requeue(u32 __user *uaddr, u32 __user *uaddr2, bool private, in
 
 /* ---- waiting ---- */
 
-static void enqueue_waiter(struct futex_waiter *w)
+static void init_sleeper(struct futex_sleeper *s)
+{
+	init_waitqueue_head(&s->wq);
+	s->woken = false;
+}
+
+/* Joins the queue if the word has the expected value: 0, -EAGAIN, -EFAULT. */
+static int enqueue_waiter(struct futex_waiter *w, u32 __user *uaddr, u32 expected)
 {
 	struct futex_bucket *b = bucket_of(&w->key);
+	int err;
 
 	w->bucket = b;
 	w->woken = false;
-	init_waitqueue_head(&w->wq);
-	spin_lock(&b->lock);
-	list_add_tail(&w->link, &b->waiters);
-	spin_unlock(&b->lock);
+	do {
+		spin_lock(&b->lock);
+		err = compare_word(uaddr, expected);
+		if (!err)
+			list_add_tail(&w->link, &b->waiters);
+		spin_unlock(&b->lock);
+	} while (err == -EFAULT && compare_word(uaddr, expected) != -EFAULT);
+	return err;
 }
 
 /* Leaves the queue; true if a waker was faster. After this nobody else refers to @w. */
@@ -288,8 +391,8 @@ static bool dequeue_waiter(struct futex_waiter *w)
 
 static long futex_wait(u32 __user *uaddr, bool private, u32 expected, u64 deadline, u32 bitset)
 {
-	struct futex_waiter w = {.bitset = bitset};
-	u32 value;
+	struct futex_sleeper sleeper;
+	struct futex_waiter w = {.bitset = bitset, .sleeper = &sleeper};
 	long err;
 
 	if (!bitset)
@@ -297,24 +400,26 @@ static long futex_wait(u32 __user *uaddr, bool private, u32 expected, u64 deadli
 	err = get_key(&w.key, uaddr, private);
 	if (err)
 		return err;
-	enqueue_waiter(&w);
-	err = get_user(value, uaddr);
-	if (!err && value != expected)
-		err = -EAGAIN;
-	if (!err)
-		err = wait_event_interruptible_deadline(&w.wq, READ_ONCE(w.woken), deadline);
+	init_sleeper(&sleeper);
+	err = enqueue_waiter(&w, uaddr, expected);
+	if (err) {
+		put_key(&w.key);
+		return err;
+	}
+	err = wait_event_interruptible_deadline(&sleeper.wq, READ_ONCE(sleeper.woken), deadline);
 	if (dequeue_waiter(&w))
 		return 0;
 	return err == -ETIME ? -ETIMEDOUT : err;
 }
 
-/* A relative timeout goes on counting after a signal. */
+/* After a signal that has no handler the wait goes on until the same deadline. */
 static long restart_futex(struct task *t);
 
-static long wait_restartable(struct task *t, u32 __user *uaddr, bool private, u32 expected,
-			     u64 deadline)
+static long wait_restartable(u32 __user *uaddr, bool private, u32 expected, u64 deadline,
+			     u32 bitset)
 {
-	long ret = futex_wait(uaddr, private, expected, deadline, MATCH_ANY);
+	long ret = futex_wait(uaddr, private, expected, deadline, bitset);
+	struct task *t = current;
 
 	if (ret != -ERESTARTSYS || deadline == NO_DEADLINE)
 		return ret;
@@ -323,37 +428,55 @@ static long wait_restartable(struct task *t, u32 __user *uaddr, bool private, u3
 	t->restart_args[0] = (u64)uaddr;
 	t->restart_args[1] = private;
 	t->restart_args[2] = expected;
+	t->restart_args[3] = bitset;
 	return -ERESTART_RESTARTBLOCK;
 }
 
 static long restart_futex(struct task *t)
 {
-	return wait_restartable(t, (u32 __user *)t->restart_args[0], t->restart_args[1],
-				(u32)t->restart_args[2], t->restart_deadline);
+	return wait_restartable((u32 __user *)t->restart_args[0], t->restart_args[1],
+				(u32)t->restart_args[2], t->restart_deadline,
+				(u32)t->restart_args[3]);
+}
+
+static int get_timeout(const struct timespec __user *uts, u64 *ns)
+{
+	struct timespec ts;
+
+	if (copy_from_user(&ts, uts, sizeof(ts)))
+		return -EFAULT;
+	if (!timespec_valid(&ts))
+		return -EINVAL;
+	*ns = timespec_to_ns(&ts);
+	return 0;
+}
+
+/* An absolute time of either clock as a deadline. */
+static u64 absolute_deadline(u64 ns, bool realtime)
+{
+	u64 now;
+
+	if (!realtime)
+		return ns;
+	now = ktime_get_real();
+	return deadline_after(ns > now ? ns - now : 0);
 }
 
 /* The time argument of the waiting operations: relative for FUTEX_WAIT, else absolute. */
 static int get_deadline(const struct timespec __user *uts, int op, u64 *deadline)
 {
-	struct timespec ts;
-	u64 ns, now;
+	u64 ns;
+	int err;
 
 	*deadline = NO_DEADLINE;
 	if (!uts)
 		return 0;
-	if (copy_from_user(&ts, uts, sizeof(ts)))
-		return -EFAULT;
-	if (!timespec_valid(&ts))
-		return -EINVAL;
-	ns = timespec_to_ns(&ts);
-	if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT) {
-		*deadline = deadline_after(ns);
-	} else if (op & FUTEX_CLOCK_REALTIME) {
-		now = ktime_get_real();
-		*deadline = deadline_after(ns > now ? ns - now : 0);
-	} else {
-		*deadline = ns;
-	}
+	err = get_timeout(uts, &ns);
+	if (err)
+		return err;
+	*deadline = (op & FUTEX_CMD_MASK) == FUTEX_WAIT
+			    ? deadline_after(ns)
+			    : absolute_deadline(ns, op & FUTEX_CLOCK_REALTIME);
 	return 0;
 }
 
@@ -362,140 +485,137 @@ SYSCALL_DEFINE6(futex, u32 __user *, uaddr, int, op, u32, val, u64, arg4, u32 __
 {
 	int cmd = op & FUTEX_CMD_MASK, err;
 	bool private = op & FUTEX_PRIVATE_FLAG;
-	u64 deadline;
+	u64 deadline = NO_DEADLINE;
 
+	if (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET) {
+		err = get_deadline((const struct timespec __user *)arg4, op, &deadline);
+		if (err)
+			return err;
+	}
 	if ((op & FUTEX_CLOCK_REALTIME) && cmd != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
 	switch (cmd) {
 	case FUTEX_WAIT:
+		val3 = FUTEX_MATCH_ANY;
+		__attribute__((fallthrough));
 	case FUTEX_WAIT_BITSET:
-		err = get_deadline((const struct timespec __user *)arg4, op, &deadline);
-		if (err)
-			return err;
-		if (cmd == FUTEX_WAIT)
-			return wait_restartable(current, uaddr, private, val, deadline);
-		return futex_wait(uaddr, private, val, deadline, val3);
+		return wait_restartable(uaddr, private, val, deadline, val3);
 	case FUTEX_WAKE:
-		return futex_wake(uaddr, private, (int)val, MATCH_ANY);
+		return futex_wake(uaddr, private, (int)val, FUTEX_MATCH_ANY);
 	case FUTEX_WAKE_BITSET:
 		return futex_wake(uaddr, private, (int)val, val3);
 	case FUTEX_REQUEUE:
 		return futex_requeue(uaddr, uaddr2, private, (int)val, (int)arg4, NULL);
 	case FUTEX_CMP_REQUEUE:
 		return futex_requeue(uaddr, uaddr2, private, (int)val, (int)arg4, &val3);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(uaddr, uaddr2, private, (int)val, (int)arg4, val3);
 	default:
 		return -ENOSYS;
 	}
 }
 
-/* ---- the end of a thread, get_robust_list(2) ---- */
+/* ---- several words: futex_waitv(2) ---- */
 
-/* The head of a thread's list of the robust locks it holds; the list links the locks themselves. */
-struct robust_list_head {
-	u64 list;            /* first lock's link, or the head's own address */
-	s64 futex_offset;    /* from a link to its word */
-	u64 list_op_pending; /* a lock that is being taken or given back right now */
+#define FUTEX_32        2
+#define FUTEX_WAITV_MAX 128
+#define CLOCK_REALTIME  0
+#define CLOCK_MONOTONIC 1
+
+struct futex_waitv {
+	u64 val, uaddr;
+	u32 flags, reserved;
 };
 
-SYSCALL_DEFINE2(set_robust_list, u64, head, size_t, len)
+/* All that one call needs; too much for the stack. */
+struct futex_vector {
+	struct futex_sleeper sleeper;
+	unsigned nr, queued;
+	struct futex_waitv words[FUTEX_WAITV_MAX];
+	struct futex_waiter waiters[FUTEX_WAITV_MAX];
+};
+
+static int get_vector(struct futex_vector *v, const struct futex_waitv __user *uwords)
 {
-	if (len != sizeof(struct robust_list_head))
+	if (copy_from_user(v->words, uwords, v->nr * sizeof(v->words[0])))
+		return -EFAULT;
+	for (unsigned i = 0; i < v->nr; i++) {
+		const struct futex_waitv *word = &v->words[i];
+
+		if ((word->flags & ~(u32)(FUTEX_32 | FUTEX_PRIVATE_FLAG)) || word->reserved ||
+		    !(word->flags & FUTEX_32))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* Joins the queues of all words: 0, -EAGAIN, -EFAULT, -EINVAL. v->queued says how far it came. */
+static int enqueue_vector(struct futex_vector *v)
+{
+	for (; v->queued < v->nr; v->queued++) {
+		const struct futex_waitv *word = &v->words[v->queued];
+		struct futex_waiter *w = &v->waiters[v->queued];
+		u32 __user *uaddr = (u32 __user *)word->uaddr;
+		int err = get_key(&w->key, uaddr, word->flags & FUTEX_PRIVATE_FLAG);
+
+		if (err)
+			return err;
+		w->bitset = FUTEX_MATCH_ANY;
+		w->sleeper = &v->sleeper;
+		err = enqueue_waiter(w, uaddr, (u32)word->val);
+		if (err) {
+			put_key(&w->key);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* Leaves all queues; the number of a word that was woken, or -1. */
+static int dequeue_vector(struct futex_vector *v)
+{
+	int woken = -1;
+
+	for (unsigned i = 0; i < v->queued; i++)
+		if (dequeue_waiter(&v->waiters[i]))
+			woken = (int)i;
+	return woken;
+}
+
+SYSCALL_DEFINE5(futex_waitv, const struct futex_waitv __user *, uwords, unsigned, nr, unsigned,
+		flags, const struct timespec __user *, uts, int, clock)
+{
+	u64 deadline = NO_DEADLINE, ns;
+	struct futex_vector *v;
+	int err = 0, woken;
+
+	if (flags || !nr || nr > FUTEX_WAITV_MAX || !uwords)
 		return -EINVAL;
-	current->robust_list = head;
-	return 0;
-}
-
-SYSCALL_DEFINE3(get_robust_list, pid_t, pid, u64 __user *, uhead, size_t __user *, ulen)
-{
-	u64 head = current->robust_list, flags;
-	long err = 0;
-
-	if (pid) {
-		struct task *t;
-
-		spin_lock_irqsave(&tasklist_lock, flags);
-		t = find_task_locked(pid);
-		if (!t || !t->signal)
-			err = -ESRCH;
-		else if (current->signal->euid && t->signal->uid != current->signal->euid)
-			err = -EPERM;
-		else
-			head = t->robust_list;
-		spin_unlock_irqrestore(&tasklist_lock, flags);
+	if (uts) {
+		if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
+			return -EINVAL;
+		err = get_timeout(uts, &ns);
+		if (err)
+			return err;
+		deadline = absolute_deadline(ns, clock == CLOCK_REALTIME);
 	}
-	if (err)
-		return err;
-	if (put_user(sizeof(struct robust_list_head), ulen) || put_user(head, uhead))
-		return -EFAULT;
-	return 0;
-}
-
-/* If current owns the lock: says in it that its owner has died, and wakes one who waits. */
-static int robust_lock_died(u32 __user *uaddr, bool pending)
-{
-	u32 value, old;
-
-	if ((u64)uaddr % sizeof(u32) || get_user(value, uaddr))
-		return -EFAULT;
-	/* It may have let go of the word but not yet woken the next. */
-	if (pending && !value) {
-		futex_wake(uaddr, false, 1, MATCH_ANY);
-		return 0;
-	}
-	for (;;) {
-		if ((value & FUTEX_TID_MASK) != (u32)current->pid)
-			return 0;
-		old = value;
-		if (cmpxchg_user(uaddr, &old, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
-			return -EFAULT;
-		if (old == value)
-			break;
-		value = old;
-	}
-	if (value & FUTEX_WAITERS)
-		futex_wake(uaddr, false, 1, MATCH_ANY);
-	return 0;
-}
-
-/* The list is the user's and may be anything: faults end the walk, and so does the limit. */
-static void exit_robust_list(u64 uhead)
-{
-	struct robust_list_head head;
-	u64 link, next;
-
-	if (copy_from_user(&head, (void __user *)uhead, sizeof(head)))
-		return;
-	link = head.list;
-	/* Bit 0 marks a lock with priority inheritance, which there are none of here. */
-	for (int i = 0; i < ROBUST_LIST_LIMIT && (link & ~1ul) != uhead; i++) {
-		/* Before the lock's new owner can free the memory the link is in. */
-		if (get_user(next, (u64 __user *)(link & ~1ul)))
-			return;
-		if (link != head.list_op_pending && !(link & 1) &&
-		    robust_lock_died((u32 __user *)(link + (u64)head.futex_offset), false))
-			return;
-		link = next;
-		cond_resched();
-	}
-	if (head.list_op_pending && !(head.list_op_pending & 1))
-		robust_lock_died((u32 __user *)(head.list_op_pending + (u64)head.futex_offset),
-				 true);
-}
-
-void futex_exit(void)
-{
-	struct task *t = current;
-	u64 tid = t->clear_child_tid;
-
-	if (t->robust_list)
-		exit_robust_list(t->robust_list);
-	t->robust_list = 0;
-	t->clear_child_tid = 0;
-	/* Only those who share the memory can look: pthread_join() sleeps on this word. */
-	if (!tid || refcount_read(&t->mm->users) == 1)
-		return;
-	if (!put_user(0, (u32 __user *)tid))
-		futex_wake((u32 __user *)tid, false, 1, MATCH_ANY);
+	v = kmalloc(sizeof(*v), GFP_KERNEL);
+	if (!v)
+		return -ENOMEM;
+	init_sleeper(&v->sleeper);
+	v->nr = nr;
+	v->queued = 0;
+	err = get_vector(v, uwords);
+	if (!err)
+		err = enqueue_vector(v);
+	if (!err)
+		err = (int)wait_event_interruptible_deadline(&v->sleeper.wq,
+							     READ_ONCE(v->sleeper.woken), deadline);
+	woken = dequeue_vector(v);
+	kfree(v);
+	if (woken >= 0)
+		return woken;
+	return err == -ETIME ? -ETIMEDOUT : err;
 }
 
 static __init int futex_init(void)
