@@ -37,6 +37,7 @@ struct clone_params {
 	u64 tls;
 	pid_t __user *parent_tid, *child_tid;
 	int exit_signal;
+	pid_t set_tid; /* the child's id, 0: any */
 };
 
 /* Flags that ask for things Pollux does not have; clone(2) says EINVAL for a kernel without them. */
@@ -397,12 +398,15 @@ static struct task *copy_process(const struct clone_params *p)
 	if (err)
 		goto free_files;
 	/* Before it joins the family: a sweep over all tasks finds the parent before, or both after. */
-	task_publish(t);
+	err = task_publish(t, p->set_tid);
+	if (err)
+		goto free_mm;
 	err = link_child(t, p->flags);
 	if (!err)
 		return t;
 
 	unpublish(t);
+free_mm:
 	mm_put(t->mm);
 	t->mm = NULL;
 free_files:
@@ -522,6 +526,7 @@ struct clone_args {
 	u64 set_tid, set_tid_size, cgroup;
 };
 #define CLONE_ARGS_SIZE_VER0 64
+#define MAX_PID_NS_LEVEL     32
 
 static int get_clone_args(struct clone_args *a, const void __user *uargs, size_t size)
 {
@@ -542,10 +547,28 @@ static int get_clone_args(struct clone_args *a, const void __user *uargs, size_t
 	return copy_from_user(a, uargs, min(size, sizeof(*a))) ? -EFAULT : 0;
 }
 
+/* The array of wanted ids, one for each pid namespace, of which there is one. */
+static int get_set_tid(const struct clone_args *a, pid_t *tid)
+{
+	*tid = 0;
+	if (!a->set_tid != !a->set_tid_size || a->set_tid_size > MAX_PID_NS_LEVEL)
+		return -EINVAL;
+	if (!a->set_tid)
+		return 0;
+	if (a->set_tid_size != 1)
+		return -EINVAL;
+	if (get_user(*tid, (pid_t __user *)a->set_tid))
+		return -EFAULT;
+	if (*tid < 1 || *tid >= PID_MAX)
+		return -EINVAL;
+	return current->signal->euid ? -EPERM : 0;
+}
+
 SYSCALL_DEFINE2(clone3, const void __user *, uargs, size_t, size)
 {
 	struct clone_params p;
 	struct clone_args a;
+	pid_t tid;
 	int err = get_clone_args(&a, uargs, size);
 
 	if (err)
@@ -556,9 +579,11 @@ SYSCALL_DEFINE2(clone3, const void __user *, uargs, size_t, size)
 		return -EINVAL;
 	if (!a.stack != !a.stack_size || a.stack >= USER_TOP || a.stack_size > USER_TOP - a.stack)
 		return -EINVAL;
-	if (a.set_tid || a.set_tid_size)
-		return -EINVAL;
+	err = get_set_tid(&a, &tid);
+	if (err)
+		return err;
 	p = (struct clone_params){
+		.set_tid = tid,
 		.flags = a.flags,
 		.stack = a.stack + a.stack_size,
 		.tls = a.tls,

@@ -25,7 +25,6 @@
 #include "kernel/sched/signal.h"
 #include "kernel/time/ktime.h"
 
-#define PID_MAX       (1 << 22)
 #define PID_HASH_BITS 12
 
 /* What the boot CPU runs on until it has nothing to do; then it is that CPU's idle task. */
@@ -45,7 +44,7 @@ struct task *init_task;
 struct task_ops *task_ops;
 
 static struct list_head pid_hash[1 << PID_HASH_BITS];
-static atomic_t last_pid = ATOMIC_INIT(0);
+static int last_pid; /* [T] */
 static struct kmem_cache *task_cache;
 
 void ret_from_fork(void);
@@ -78,21 +77,18 @@ struct task *idle_task_alloc(int cpu)
 	t = task_alloc(name, NULL, NULL);
 	if (!t)
 		return NULL;
-	t->pid = t->tgid = 0;
 	t->cpus_allowed = BIT(cpu);
 	return t;
 }
 
-static pid_t alloc_pid(void)
+/* tasklist_lock held. */
+static pid_t choose_pid(void)
 {
 	pid_t pid;
-	u64 flags;
 
-	spin_lock_irqsave(&tasklist_lock, flags);
 	do
-		pid = atomic_inc_return(&last_pid) & (PID_MAX - 1);
+		pid = ++last_pid & (PID_MAX - 1);
 	while (!pid || find_task_locked(pid));
-	spin_unlock_irqrestore(&tasklist_lock, flags);
 	return pid;
 }
 
@@ -120,7 +116,6 @@ struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
 	t->cpus_allowed = ~0ull;
 	t->kthread_fn = fn;
 	t->kthread_arg = arg;
-	t->pid = t->tgid = alloc_pid();
 	t->start_time = ktime_get();
 	refcount_set(&t->refs, 1);
 	spin_lock_init(&t->pi_lock);
@@ -133,15 +128,25 @@ struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
 	return t;
 }
 
-void task_publish(struct task *t)
+int task_publish(struct task *t, pid_t pid)
 {
+	int err = 0;
 	u64 flags;
 
-	task_get(t);
 	spin_lock_irqsave(&tasklist_lock, flags);
+	if (pid && find_task_locked(pid)) {
+		err = -EEXIST;
+		goto out;
+	}
+	t->pid = pid ? pid : choose_pid();
+	if (!t->tgid)
+		t->tgid = t->pid;
+	task_get(t);
 	list_add(&t->pid_link, pid_bucket(t->pid));
 	list_add_tail(&t->all_link, &all_tasks);
+out:
 	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return err;
 }
 
 void task_unpublish(struct task *t)
@@ -202,7 +207,7 @@ struct task *kthread_run(int (*fn)(void *), void *arg, int cpu, const char *fmt,
 		t->cpus_allowed = BIT(cpu);
 		t->cpu = cpu;
 	}
-	task_publish(t);
+	task_publish(t, 0);
 	wake_up_new_task(t);
 	return t;
 }

@@ -212,14 +212,18 @@ extern spinlock_t tasklist_lock;   /* irqsave; guards pids, threads, children, p
 extern struct list_head all_tasks; /* [T] by all_link */
 extern struct task *init_task;     /* process 1, once it exists */
 
+#define PID_MAX (1 << 22) /* one more than the highest */
+
 /*
- * A task with a stack and a pid, in state TASK_NEW, in no list, one reference. It starts in @fn
- * (kernel thread) or, with @fn NULL, by returning to user mode with task_pt_regs(t).
- * NULL without memory or pids.
+ * A task with a stack, in state TASK_NEW, in no list, one reference. It starts in @fn (kernel thread)
+ * or, with @fn NULL, by returning to user mode with task_pt_regs(t). NULL without memory.
  */
 struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg);
-/* Makes it findable. */
-void task_publish(struct task *t);
+/*
+ * Makes it findable, by a number of its own: @pid (0 < pid < PID_MAX), or with 0 the next one that is
+ * free. A task whose tgid is not set yet leads its process. 0 or -EEXIST.
+ */
+int task_publish(struct task *t, pid_t pid);
 /* The opposite; the pid may be used again. tasklist_lock held. */
 void task_unpublish(struct task *t);
 static inline void task_get(struct task *t)
