@@ -12,7 +12,6 @@
  *
  * LOCKING: runs once, in process 1, when nothing else of user space does.
  */
-#include "kernel/debug/kasan.h"
 #include "kernel/debug/leak.h"
 
 #include "kernel/exec/process.h"
@@ -31,7 +30,7 @@
 #define PAGES_SLACK 64 /* page tables of kernel memory stay */
 
 struct state {
-	u64 pages; /* free, or in slabs */
+	u64 pages; /* accounted for: free, or in slabs */
 	unsigned count;
 	const char *name[MAX_CACHES];
 	size_t inuse[MAX_CACHES];
@@ -62,8 +61,7 @@ static void nap(u64 ns)
 static void measure(struct state *s)
 {
 	reclaim_caches();
-	/* A slab stays as long as one object in it does, and objects are counted one by one. */
-	s->pages = nr_free_pages() + (u64)vm_stat_read(VM_STAT_SLAB) + kasan_shadow_pages();
+	s->pages = nr_pages_accounted();
 	for (s->count = 0; s->count < MAX_CACHES; s->count++)
 		if (!slab_inuse_of(s->count, &s->name[s->count], &s->inuse[s->count]))
 			break;

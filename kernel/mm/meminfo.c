@@ -1,6 +1,12 @@
 /* /proc/meminfo, in the form that free(1) and top(1) read: proc(5). */
+#include "kernel/debug/kasan.h"
 #include "kernel/lib/seq.h"
 #include "kernel/mm/internal.h"
+
+u64 nr_pages_accounted(void)
+{
+	return nr_free_pages() + (u64)vm_stat_read(VM_STAT_SLAB) + kasan_shadow_pages();
+}
 
 struct line {
 	const char *name;

@@ -113,6 +113,11 @@ void put_page(struct page *p);
 
 u64 nr_free_pages(void);
 /*
+ * Pages that are free, or part of what is counted otherwise or stays for good: slabs (objects are
+ * counted), the sanitizer's shadow. Whoever looks for leaks compares this.
+ */
+u64 nr_pages_accounted(void);
+/*
  * Gives back what the caches in front of the allocator hold (pages, slab magazines, empty slabs,
  * page tables, kernel stacks), on all CPUs where the context allows, and says how many pages became
  * free. Process context.

@@ -3,8 +3,8 @@
  * those whose names begin so; the results go to the console as KTAP, and the machine powers off.
  *
  * Each test runs on a kernel thread of its own, and must give back all it took: the runner counts
- * free pages and slab objects around it. A test's first run may fill caches that stay (a magazine, a
- * page table), so a difference counts only if a second run makes one too.
+ * pages and slab objects around it. A test's first run may make what stays (a table of the kernel's
+ * pages), so a difference counts only if a second run makes one too.
  */
 #include "kernel/lib/ktest.h"
 
@@ -56,7 +56,7 @@ static bool run_once(const struct ktest *t)
 }
 
 struct usage {
-	u64 pages;
+	u64 pages; /* not in use, or in slabs */
 	size_t objects;
 };
 
@@ -78,7 +78,7 @@ static struct usage measure(void)
 		last = now;
 		pause_ns(NSEC_PER_MSEC);
 		reclaim_caches();
-		now = (struct usage){nr_free_pages(), slab_objects_inuse()};
+		now = (struct usage){nr_pages_accounted(), slab_objects_inuse()};
 	} while ((now.pages != last.pages || now.objects != last.objects) &&
 		 ktime_get() < deadline);
 	return now;

@@ -12,6 +12,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/pagetable.h"
+#include "kernel/mm/slab.h"
 #include "kernel/sched/completion.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
@@ -280,6 +281,102 @@ KTEST(smp_lazy_tlb)
 	mm_put(l.mm);
 }
 
+/* ---- memory ---- */
+
+/*
+ * Each CPU takes and gives back objects and pages out of its own caches, and some of what one took
+ * another gives back. Each is marked by who has it: were it handed out twice, the mark would be wrong.
+ */
+#define HANDS       24
+#define HAND_ROUNDS 300
+
+struct mark {
+	u64 owner, check;
+};
+
+struct handout {
+	struct kmem_cache *cache;
+	struct mark *passed[MAX_CPUS]; /* [a] from one CPU to the next, or NULL */
+	atomic_t running, wrong;
+	struct completion done;
+};
+
+static void mark_as(struct mark *m, u64 owner)
+{
+	m->owner = owner;
+	m->check = ~owner;
+}
+
+static void unmark(struct handout *h, struct mark *m, u64 owner)
+{
+	if (m->owner != owner || m->check != ~owner)
+		atomic_inc(&h->wrong);
+	mark_as(m, 0);
+}
+
+static void hand_round(struct handout *h, u64 me)
+{
+	struct mark *object[HANDS] = {NULL}, *old;
+	struct page *page[HANDS] = {NULL};
+	int here = smp_processor_id();
+
+	for (int i = 0; i < HANDS; i++) {
+		object[i] = kmem_cache_alloc(h->cache, GFP_KERNEL);
+		page[i] = alloc_page(GFP_KERNEL);
+		if (!object[i] || !page[i]) {
+			atomic_inc(&h->wrong);
+			continue;
+		}
+		mark_as(object[i], me);
+		mark_as(page_address(page[i]), me);
+	}
+	cond_resched();
+	for (int i = 0; i < HANDS; i++) {
+		if (page[i]) {
+			unmark(h, page_address(page[i]), me);
+			free_pages(page[i], 0);
+		}
+		if (!object[i])
+			continue;
+		unmark(h, object[i], me);
+		old = xchg(&h->passed[(here + i) % nr_cpus], object[i]);
+		if (old)
+			kmem_cache_free(h->cache, old);
+	}
+}
+
+static int hand_out(void *arg)
+{
+	struct handout *h = arg;
+
+	for (u64 i = 0; i < HAND_ROUNDS; i++)
+		hand_round(h, (u64)smp_processor_id() << 32 | (i + 1));
+	if (atomic_dec_and_test(&h->running))
+		complete(&h->done);
+	return 0;
+}
+
+KTEST(smp_caches_hand_out_once)
+{
+	static struct handout h;
+
+	h = (struct handout){.running = ATOMIC_INIT(nr_cpus)};
+	h.cache = kmem_cache_create("handed", sizeof(struct mark), 0);
+	init_completion(&h.done);
+	for_each_cpu(cpu)
+	{
+		EXPECT(kthread_run(hand_out, &h, cpu, "hand/%d", cpu));
+	}
+	wait_for_completion(&h.done);
+	EXPECT(atomic_read(&h.wrong) == 0);
+	for_each_cpu(cpu)
+	{
+		if (h.passed[cpu])
+			kmem_cache_free(h.cache, h.passed[cpu]);
+	}
+	kmem_cache_destroy(h.cache); /* panics if an object is missing */
+}
+
 /* ---- affinity and balance ---- */
 
 struct hogs {
@@ -435,9 +532,9 @@ KTEST(smp_affinity_moves)
 
 struct tick {
 	struct timer timer;
-	int left;
+	int left, cpu;
 	u64 due;
-	atomic_t *running, *early;
+	atomic_t *running, *early, *strays;
 	struct completion *done;
 };
 
@@ -447,6 +544,8 @@ static void ticked(struct timer *t)
 
 	if (ktime_get() < k->due)
 		atomic_inc(k->early);
+	if (smp_processor_id() != k->cpu)
+		atomic_inc(k->strays);
 	if (--k->left) {
 		k->due = ktime_get() + 200 * NSEC_PER_USEC;
 		timer_arm(t, k->due);
@@ -464,18 +563,22 @@ static void start_tick(void *arg)
 	timer_arm(&k->timer, k->due);
 }
 
-/* Each CPU has its own clock: one armed from an interrupt on each, again and again. */
+/* Each CPU has its own clock and softirqs: one armed from an interrupt on each, again and again. */
 KTEST(smp_timers_on_all_cpus)
 {
 	static struct tick k[MAX_CPUS];
-	atomic_t running = ATOMIC_INIT(nr_cpus), early = ATOMIC_INIT(0);
+	atomic_t running = ATOMIC_INIT(nr_cpus), early = ATOMIC_INIT(0), strays = ATOMIC_INIT(0);
 	struct completion done;
 
 	init_completion(&done);
 	for_each_cpu(cpu)
 	{
-		k[cpu] = (struct tick){
-			.left = 50, .running = &running, .early = &early, .done = &done};
+		k[cpu] = (struct tick){.left = 50,
+				       .cpu = cpu,
+				       .running = &running,
+				       .early = &early,
+				       .strays = &strays,
+				       .done = &done};
 	}
 	on_each_cpu(start_tick, k);
 	wait_for_completion(&done);
@@ -483,7 +586,7 @@ KTEST(smp_timers_on_all_cpus)
 	{
 		timer_cancel_sync(&k[cpu].timer);
 	}
-	EXPECT(atomic_read(&early) == 0);
+	EXPECT(atomic_read(&early) == 0 && atomic_read(&strays) == 0);
 }
 
 /* A timer that others cancel and arm anew: it fires once for each time it was left alone. */

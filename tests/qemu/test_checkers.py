@@ -6,7 +6,7 @@ kernel/debug/provoke_locks.c makes the mistakes, at boot (provoke=NAME) or in a 
 
 import os
 import re
-import subprocess
+import time
 
 import pytest
 
@@ -95,6 +95,19 @@ def test_leaked_object():
         m.type("poweroff\n")
         m.expect(r"leak: cache kmalloc-48: 1 objects", 60)
         m.expect(r"leakcheck: .* 1 have grown", 10)
+
+
+@pytest.mark.parametrize("programs", [
+    ("/stress/epoll_stress -t 100", "/stress/signal_stress -t 100", "/tests/tcp"),
+    ("/stress/proc_stress -t 100", "/stress/vm_stress -t 100", "/tests/crash sockets"),
+], ids=["epoll", "processes"])
+def test_nothing_leaks_from_what_is_cut_short(programs):
+    """Power-off in the middle of things: everybody is killed wherever it stands."""
+    with machine_for() as m:
+        for program in programs:
+            m.spawn(program)
+        time.sleep(0.5)
+        m.leak_check()
 
 
 def test_nothing_leaks_from_an_idle_machine():
