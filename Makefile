@@ -78,6 +78,13 @@ pcap:
 	$(Q)exec $(QEMU_MACHINE) $(QEMU_NET) $(QEMU_ISO) -nographic \
 		-object filter-dump,id=dump,netdev=n0,file=$(BUILD)/pollux.pcap
 
+# The road of one message through the I/O model of your choice, from the kernel's tracepoints.
+MODEL ?= epoll
+.PHONY: demo
+demo:
+	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory kernel user
+	$(Q)/usr/bin/python3 -B tests/demo/demo.py $(MODEL)
+
 .PHONY: deps
 deps:
 	$(Q)CC='$(CROSS)$(CC)' tests/deps.sh run
@@ -93,6 +100,7 @@ help:
 	@echo '  test     install what is missing, build, run every test'
 	@echo '  debug    the machine halted at its first instruction, gdb attached'
 	@echo '  pcap     as run, with a capture of the network card in $$BUILD/pollux.pcap'
+	@echo '  demo     the road of one message, stop by stop; MODEL=epoll select poll blocking ...'
 	@echo '  check    format, lints, layer arrows, static analysis, warnings as errors'
 	@echo '  bench    guest instructions a system call costs'
 	@echo '  all      the kernel and the ISO (the default); kernel, iso, user: each alone'
