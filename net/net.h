@@ -39,6 +39,8 @@ struct net_device_stats {
 struct netif; /* lwIP's */
 struct pbuf;
 
+#define NETDEV_MAX_EARLY 8
+
 struct net_device {
 	char name[16]; /* "eth0", "lo" */
 	u8 mac[6];
@@ -54,6 +56,8 @@ struct net_device {
 	/* NULL, or drops the references to frames that the card is done with. net_lock held. */
 	void (*reclaim)(struct net_device *dev);
 	void *priv;
+	struct pbuf *early[NETDEV_MAX_EARLY]; /* [net_lock] see netdev.c */
+	unsigned nr_early;                    /* [net_lock] */
 };
 
 /* Driver to stack. */

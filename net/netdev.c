@@ -42,6 +42,34 @@ LIST_HEAD(net_devices);
 
 /* ---- frames ---- */
 
+/*
+ * Who gives us an address by DHCP knows it before we do, and may send on a connection that waits for
+ * us between the offer and the last word. Its first segment would be dropped, and comes again after
+ * seconds; so a few TCP frames for this card are kept until the address is there.
+ * net_lock held.
+ */
+static bool keep_early(struct net_device *dev, struct pbuf *p)
+{
+	const u8 *frame = p->payload;
+
+	if (dev->nr_early == NETDEV_MAX_EARLY)
+		return false;
+	if (p->len < SIZEOF_ETH_HDR + IP_HLEN || memcmp(frame, dev->mac, ETH_HWADDR_LEN) ||
+	    memcmp(frame + 12, "\x08\x00", 2) || frame[23] != IP_PROTO_TCP)
+		return false;
+	dev->early[dev->nr_early++] = p;
+	return true;
+}
+
+static void replay_early(struct net_device *dev)
+{
+	if (!netif_ip4_addr(dev->netif)->addr)
+		return;
+	for (unsigned i = 0; i < dev->nr_early; i++)
+		ethernet_input(dev->early[i], dev->netif);
+	dev->nr_early = 0;
+}
+
 void netif_receive(struct net_device *dev, struct pbuf *p)
 {
 	trace(netif_receive, p->tot_len, 0);
@@ -49,7 +77,11 @@ void netif_receive(struct net_device *dev, struct pbuf *p)
 	dev->stats.rx_bytes += p->tot_len;
 	if (p->len && (*(u8 *)p->payload & 1))
 		dev->stats.rx_multicast++;
+	if (unlikely(!netif_ip4_addr(dev->netif)->addr) && keep_early(dev, p))
+		return;
 	ethernet_input(p, dev->netif);
+	if (unlikely(dev->nr_early))
+		replay_early(dev);
 }
 
 void netif_carrier(struct net_device *dev, bool up)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import struct
 import subprocess
 import time
 
@@ -112,6 +113,29 @@ def test_address_from_dhcp_and_from_the_command_line():
     with vm.Machine(net="user", append=line, name="test_boot-static") as m:
         if "10.0.2.77" not in m.console:
             m.expect(r"10\.0\.2\.77", 20)
+
+
+def syns(path):
+    """How many connection requests a capture holds, by their IPv4 and TCP headers."""
+    with open(path, "rb") as f:
+        data = f.read()
+    at, count = 24, 0
+    while at < len(data):
+        size = struct.unpack_from("<I", data, at + 8)[0]
+        frame = data[at + 16:at + 16 + size]
+        tcp = 14 + (frame[14] & 15) * 4 if frame[12:14] == b"\x08\x00" and frame[23] == 6 else 0
+        count += tcp and frame[tcp + 13] & 0x12 == 0x02
+        at += 16 + size
+    return count
+
+
+def test_a_client_before_the_address(tmp_path):
+    """The host's DHCP server knows our address before we do: who comes then is not lost."""
+    path = tmp_path / "early.pcap"
+    dump = ["-object", f"filter-dump,id=dump,netdev=n0,file={path}"]
+    with vm.Machine(net="user", qemu_args=dump, name="test_boot-early") as m:
+        echo_once(m, 7)
+    assert syns(path) == 1
 
 
 def test_initramfs_is_reproducible():

@@ -22,7 +22,8 @@ MODELS = ["echo-epoll -m et", "echo-epoll -m lt", "echo-epoll -m oneshot", "echo
 ALONE = ("et", "lt", "oneshot", "thread", "nonblock", "select", "poll", "sigio", "aio")
 SLOW = 10  # clients that do not read: each fills buffers in both directions
 
-MACHINE = {"append": "init.run=", "forward": tuple(PORTS.values())}
+# 900 processes or threads; the checked build's stacks are twice as large.
+MACHINE = {"append": "init.run=", "forward": tuple(PORTS.values()), "mem": "768M" if vm.SAN else None}
 
 
 def talk_and_half_close(s, n):
