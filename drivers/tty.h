@@ -72,6 +72,7 @@ struct tty {
 	bool stopped;           /* [lr] output waits: ^S or tcflow(3) */
 	bool stopped_by_tcflow; /* [l] ^Q is not enough */
 	bool literal;           /* [l] ^V: the next byte is taken as it is */
+	bool paused;            /* [l] IXOFF: we have asked the other side to stop */
 	unsigned column;        /* [l] where the cursor is */
 	unsigned line_column;   /* [l] where it was when the edited line began */
 	u8 echo[TTY_ECHO_SIZE]; /* [l] echo that the device has not taken yet */
@@ -184,6 +185,8 @@ void tty_receive_break(struct tty *tty);
 void tty_flush_input(struct tty *tty);
 /* Forgets all input. tty->lock held. */
 void tty_discard_input(struct tty *tty);
+/* Input has come or was taken: IXOFF asks the other side to stop, or to go on. tty->lock held. */
+void tty_pace(struct tty *tty);
 /* @flush: input that was not read is thrown away. */
 void tty_set_termios(struct tty *tty, const struct termios2 *t, bool flush);
 

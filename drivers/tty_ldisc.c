@@ -254,11 +254,26 @@ static void input_text(struct input *in, u8 c, bool is_return)
 	put_input(in, c);
 }
 
+/* Early enough for what is still on its way, and a device that can wait by itself does not need it. */
+void tty_pace(struct tty *tty)
+{
+	u32 used = tty->head - tty->tail, limit = TTY_BUF_SIZE / 4 * (tty->paused ? 1 : 3);
+	bool stop = used > limit;
+	u8 c;
+
+	if (stop == tty->paused || tty->ops->unthrottle || (stop && !tty_iflag(tty, IXOFF)))
+		return;
+	c = tty->termios.c_cc[stop ? VSTOP : VSTART];
+	if (tty->ops->write(tty, &c, 1))
+		tty->paused = stop;
+}
+
 void tty_discard_input(struct tty *tty)
 {
 	WRITE_ONCE(tty->ready, tty->head);
 	WRITE_ONCE(tty->tail, tty->head);
 	tty->literal = false;
+	tty_pace(tty);
 	if (tty->ops->notify)
 		tty->ops->notify(tty, TIOCPKT_FLUSHREAD);
 }
@@ -433,6 +448,7 @@ size_t tty_receive(struct tty *tty, const u8 *s, size_t n)
 			break;
 		input_char(&in, s[done]);
 	}
+	tty_pace(tty);
 	tty_echo_flush(tty);
 	spin_unlock_irqrestore(&tty->lock, flags);
 	input_done(&in);

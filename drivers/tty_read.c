@@ -81,6 +81,7 @@ static size_t take_line(struct tty *tty, u8 *to, size_t max, bool *ended)
 		*ended = tty_get_mark(tty->line_end, tail);
 	}
 	WRITE_ONCE(tty->tail, tail);
+	tty_pace(tty);
 	spin_unlock_irqrestore(&tty->lock, flags);
 	return n;
 }
@@ -146,6 +147,7 @@ static size_t take_raw(struct tty *tty, u8 *to, size_t max)
 	for (tail = tty->tail; n < max && tail != tty->ready; tail++)
 		to[n++] = tty->buf[tail & MASK];
 	WRITE_ONCE(tty->tail, tail);
+	tty_pace(tty);
 	spin_unlock_irqrestore(&tty->lock, flags);
 	return n;
 }

@@ -130,6 +130,48 @@ def test_stty(machine):
         assert word in text
 
 
+def test_ixoff(machine):
+    """Before its buffer is full the terminal asks for a pause with ^S, and ends it with ^Q."""
+    machine.sh("stty -icanon -echo ixoff noflsh")
+    starts(machine, "sh -c 'trap : INT; echo up; sleep 1000; head -c 7000 | wc -c'", r"^up\n")
+    machine.type("." * 6500)
+    machine.expect("\x13")
+    machine.type("\x03" + "." * 500)  # now the sleep is over, and somebody reads
+    machine.expect("\x11")
+    machine.expect(r"7000\n")
+    machine.type("stty sane\n")
+    at_prompt(machine)
+
+
+def test_flood(machine):
+    """A program that writes without end: ^S holds it, ^Q lets it go on, ^C ends it at once."""
+    machine.type("yes flood\n")
+    machine.expect(r"(flood\n){100}")
+    machine.type("\x13")
+    held = -1
+    while held != len(machine.console):  # what was on its way has come when nothing comes any more
+        held = len(machine.console)
+        time.sleep(0.5)
+    machine.pos = held
+    machine.type("\x11")
+    machine.expect(r"(flood\n){100}")
+    machine.type("\x03")
+    machine.expect(r"\^C")
+    at_prompt(machine)
+    assert machine.sh("echo $?")[1] == "130\n"
+
+
+def test_lines_of_two_programs_do_not_mix(machine):
+    start = machine.pos
+    machine.type("yes one-two-three-four & yes five-six-seven-eight &\n")
+    for _ in range(10):
+        machine.expect(r"^one-two-three-four\n")
+        machine.expect(r"^five-six-seven-eight\n")
+    machine.sh("kill %1 %2; wait")
+    lines = machine.console[start:].split("\n")[2:]  # the first is our own, with both in it
+    assert not [line for line in lines if "one" in line and "six" in line]
+
+
 def test_a_second_session_finds_a_fresh_terminal(machine):
     """The shell ends in raw mode without echo: init's next one must not inherit that."""
     machine.type("stty raw -echo; kill -9 $$\n")
