@@ -121,7 +121,7 @@ def test_window_size(machine):
     # SIGWINCH goes to the foreground: a program there that changes the size hears of it itself.
     status, text = machine.sh("sh -c 'trap \"echo changed\" WINCH; stty rows 41; :'")
     assert (status, text) == (0, "changed\n")
-    machine.sh("stty rows 0 cols 0")
+    machine.sh("stty rows 24 cols 80")
 
 
 def test_stty(machine):
