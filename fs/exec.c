@@ -109,7 +109,12 @@ put:
 /* O_NONBLOCK: a FIFO must be refused, not waited for. */
 static struct binary *binary_open(const char *path)
 {
-	return binary_from_file(filp_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0), path);
+	struct file *f = filp_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+	/* A device without a driver, or a socket: whatever it is, it is no ordinary file. */
+	if (IS_ERR(f) && PTR_ERR(f) == -ENXIO)
+		return ERR_PTR(-EACCES);
+	return binary_from_file(f, path);
 }
 
 static struct binary *binary_open_interp(struct binary *b, const char *path)

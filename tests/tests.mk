@@ -20,6 +20,8 @@ test:
 	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso user
 	$(Q)$(PYTEST) tests/qemu $(if $(TESTS),-k '$(TESTS)') $(PYTESTFLAGS)
 
+include tests/conformance/conformance.mk
+
 .PHONY: bench
 bench:
 	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso user

@@ -100,7 +100,7 @@ static int fpe_code(u32 vector)
 	return FPE_FLTRES;
 }
 
-static void user_trap(struct pt_regs *regs, u32 vector)
+static void user_trap(struct pt_regs *regs, u32 vector, u64 error)
 {
 	const struct trap_info *t = &traps[vector];
 	int code = t->code;
@@ -113,6 +113,8 @@ static void user_trap(struct pt_regs *regs, u32 vector)
 	}
 	if (vector == TRAP_MF || vector == TRAP_XM)
 		code = fpe_code(vector);
+	current->trap_nr = vector;
+	current->trap_error = error;
 	force_signal_fault(t->sig, code, t->addr == ADDR_RIP ? regs->rip : 0);
 }
 
@@ -128,7 +130,7 @@ void do_trap(struct pt_regs *regs, u32 vector, u64 error)
 		return;
 	if (user_mode(regs)) {
 		local_irq_enable();
-		user_trap(regs, vector);
+		user_trap(regs, vector, error);
 		return;
 	}
 	if (fixup_exception(regs))

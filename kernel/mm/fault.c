@@ -17,6 +17,7 @@
  */
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/traps.h"
 #include "kernel/debug/kasan.h"
 #include "kernel/irq/preempt.h"
 #include "kernel/lib/printk.h"
@@ -201,9 +202,15 @@ static void user_fault(u64 error_code, u64 addr)
 				    &code);
 	if (likely(!r))
 		return;
-	if (r == -ENOMEM)
+	if (r == -ENOMEM) {
 		out_of_memory(); /* the instruction is tried again, or current dies */
-	else if (r == -EIO)
+		return;
+	}
+	current->trap_nr = TRAP_PF;
+	/* Whether there is something at a kernel address is not for user mode to know. */
+	current->trap_error = addr < USER_TOP ? error_code : error_code | PF_PRESENT;
+	current->trap_addr = addr;
+	if (r == -EIO)
 		force_signal_fault(SIGBUS, BUS_ADRERR, addr);
 	else
 		force_signal_fault(SIGSEGV, code, addr);

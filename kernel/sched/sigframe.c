@@ -276,7 +276,7 @@ static int place_frame(const struct ksignal *ks, u64 rsp, u64 *fpstate, u64 *fra
 	return 0;
 }
 
-static void fill_sigcontext(struct sigcontext *sc, const struct pt_regs *r, const siginfo_t *info)
+static void fill_sigcontext(struct sigcontext *sc, const struct pt_regs *r)
 {
 	sc->r8 = r->r8;
 	sc->r9 = r->r9;
@@ -298,10 +298,10 @@ static void fill_sigcontext(struct sigcontext *sc, const struct pt_regs *r, cons
 	sc->eflags = r->eflags;
 	sc->cs = (u16)r->cs;
 	sc->ss = (u16)r->ss;
-	if (info->si_signo == SIGSEGV && info->si_code > 0 && info->si_code != SI_KERNEL) {
-		sc->trapno = 14; /* #PF */
-		sc->cr2 = info->si_addr;
-	}
+	/* Of the last trap, whatever the signal: the handler knows which it asked for. */
+	sc->trapno = current->trap_nr;
+	sc->err = current->trap_error;
+	sc->cr2 = current->trap_addr;
 }
 
 int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs)
@@ -319,7 +319,7 @@ int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs)
 	f.uc.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (fpu_features ? UC_FP_XSTATE : 0);
 	f.uc.uc_stack = save_altstack(t, regs->rsp);
 	f.uc.uc_sigmask = oldset;
-	fill_sigcontext(&f.uc.uc_mcontext, regs, &ks->info);
+	fill_sigcontext(&f.uc.uc_mcontext, regs);
 	f.uc.uc_mcontext.oldmask = oldset;
 	f.uc.uc_mcontext.fpstate = fpstate;
 	if (copy_to_user((void __user *)addr, &f, sizeof(f)))

@@ -78,8 +78,10 @@ struct task {
 	spinlock_t pi_lock;        /* held by whoever wakes or moves it */
 
 	u64 fs_base, gs_base; /* [c] user's, arch_prctl(2) */
-	struct fpu *fpu;      /* [c] NULL for kernel threads */
-	struct mm *mm;        /* [c, T to change] NULL for kernel threads */
+	u64 trap_nr, trap_error,
+		trap_addr; /* [c] the last trap that became a signal: vector ... cr2 */
+	struct fpu *fpu;   /* [c] NULL for kernel threads */
+	struct mm *mm;     /* [c, T to change] NULL for kernel threads */
 	struct mm *
 		active_mm; /* [c] the address space loaded while it runs (borrowed if mm is NULL) */
 

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Puts the self-tests of Linux 6.1 that programs.txt needs into a folder: fetch.sh DEST
+#
+# They come with Debian's package linux-source-6.1, which apt downloads and verifies: with the lists
+# that the machine has, or else with fresh ones in a folder of our own, so without root. Of the 140 MB only
+# the few files are kept.
+set -eu
+
+dest=$1
+package=linux-source-6.1
+
+mkdir -p "$(dirname "$dest")"
+work=$(mktemp -d "$dest.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# Two makes in one tree take turns.
+exec 9>"$dest.lock"
+flock 9
+[ ! -e "$dest/.ready" ] || exit 0
+
+download() {
+	(cd "$work" && apt-get -qq -o APT::Sandbox::User="$(id -un)" "$@" download "$package")
+}
+if ! download 2>/dev/null; then
+	mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+	set -- -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache"
+	apt-get -qq -o APT::Sandbox::User="$(id -un)" "$@" update
+	download "$@"
+fi
+
+dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -xO "./usr/src/$package.tar.xz" |
+	xz -dc | tar -xf - -C "$work" --strip-components=1 --wildcards \
+	"$package/tools/testing/selftests/*.[chS]" "$package/arch/x86/include/asm/desc_defs.h"
+rm -rf "$dest"
+mkdir -p "$dest"
+mv "$work/tools" "$work/arch" "$dest"
+touch "$dest/.ready"

@@ -1,0 +1,92 @@
+"""Linux's own self-tests (tests/conformance/): what passes on this host passes on Pollux.
+
+The same static program runs on both. Its exit status says how it went (0 passed, 4 skipped), and
+it may not skip on Pollux what it does not skip on the host.
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import vm
+
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+PROGRAMS = os.path.join(vm.BUILD, "user", "conformance")
+LIMIT = 120
+
+# Known not to apply, and why.
+NOT_HERE = {
+    "futex_requeue_pi": "no priority inheritance",
+    "futex_wait_timeout": "asks for priority inheritance among other things",
+    "futex_wait": "uses System V shared memory",
+    "clone3": "asks for a pid namespace",
+    "exec_non-regular": "runs /bin/true by another name, which busybox does not answer to",
+    "proc_fd-001-lookup": "needs unshare",
+    "map_populate": "needs socketpair",
+    "memfd_test": "needs seals",
+    "mincore_selftest": "needs O_TMPFILE",
+    "pidfd_getfd_test": "needs pidfd",
+    "pidfd_open_test": "needs pidfd",
+    "pidfd_poll_test": "needs pidfd",
+    "pidfd_test": "needs pidfd",
+    "pidfd_wait": "needs pidfd",
+    "epoll_wakeup_test": "needs socketpair",
+    "x86_sysret_rip": "takes the highest page, which is the stack's as long as addresses are not random",
+    "x86_fsgsbase": "needs CR4.FSGSBASE and ptrace",
+    "x86_sigreturn": "needs modify_ldt",
+    "x86_syscall_numbering": "traces itself with ptrace",
+    "x86_sysret_ss_attrs": "runs 32-bit code",
+}
+
+MACHINE = dict(append="init.run=", net=None,
+               initrd=os.path.join(vm.BUILD, "initramfs-conformance.cpio"))
+
+
+def names():
+    with open(os.path.join(ROOT, "tests", "conformance", "programs.txt"), encoding="ascii") as f:
+        words = [line.split()[0] for line in f if line.strip() and line[0] != "#"]
+    return [w for w in words if w not in NOT_HERE and w != "epoll_wakeup_test"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def archive():
+    subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={vm.BUILD}", f"SAN={int(vm.SAN)}",
+                    "conformance"], check=True)
+
+
+def on_host(name):
+    path = os.path.join(PROGRAMS, name)
+    try:
+        done = subprocess.run([path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, cwd="/tmp", errors="replace", text=True,
+                              timeout=vm.limit(LIMIT))
+    except subprocess.TimeoutExpired:
+        pytest.skip("does not end on this host")
+    if done.returncode:
+        pytest.skip(f"does not pass on this host (status {done.returncode})")
+    return done.stdout
+
+
+def skipped(text):
+    return len(re.findall(r"# SKIP|\[SKIP\]|XFAIL", text))
+
+
+@pytest.mark.parametrize("name", names())
+def test_passes_as_on_linux(machine, name):
+    expected = on_host(name)
+    status, text = machine.run(f"/conformance/{name}", LIMIT)
+    assert status == 0, text[-4000:]
+    assert skipped(text) <= skipped(expected), text[-4000:]
+
+
+@pytest.mark.skipif("epoll_wakeup_test" in NOT_HERE, reason="see NOT_HERE")
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", [1, 2])
+def test_epoll_wakeups(machine, turn):
+    """All 64. With one processor epoll59 cannot pass, on Linux either."""
+    _, text = machine.run("/conformance/epoll_wakeup_test", 240)
+    failed = re.findall(r"^not ok \d+ (\S+)", text, re.MULTILINE)
+    assert failed == (["global.epoll59"] if vm.CPUS == 1 else []), text[-4000:]
+    assert len(re.findall(r"^ok ", text, re.MULTILINE)) == 64 - len(failed)
