@@ -28,101 +28,75 @@
  *	Wake-ups are called without the mutex.
  */
 #include "fs/pipe.h"
-#include "fs/vfs.h"
+#include "fs/internal.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/mutex.h"
 #include "kernel/sched/signal.h"
 
-#define PIPE_BUFFERS  16u        /* 64 KiB, pipe(7) */
-#define PIPE_MAX_SIZE (1u << 20) /* bytes, /proc/sys/fs/pipe-max-size */
-#define FIONREAD      0x541b
-#define PIPEFS_MAGIC  0x50495045
+#define PIPE_BUFFERS 16u /* 64 KiB, pipe(7) */
+#define PIPE_FEW     2u  /* for a user who has too many */
+#define FIONREAD     0x541b
+#define PIPEFS_MAGIC 0x50495045
 
-#define PIPE_IN  (EPOLLIN | EPOLLRDNORM)
-#define PIPE_OUT (EPOLLOUT | EPOLLWRNORM)
+/* pipe(7), /proc files. Limits of those who are not root; 0: none. */
+static int max_size = 1 << 20; /* bytes, a power of two */
+static int user_pages_soft = 16384, user_pages_hard;
 
-struct pipe_buffer {
-	char *page;
-	u16 offset, len; /* of what is left in it */
-	bool packet;     /* one read, not more; what it leaves is dropped */
-};
-
-/* [m] mutex to write, anybody reads  [M] mutex  [F] fifo_lock  [I] immutable */
-struct pipe {
-	struct mutex mutex;
-	struct wait_queue_head rd_wait, wr_wait;
-	unsigned head, tail;           /* [m] buffers ever added, ever used up */
-	unsigned ring_size;            /* [m] a power of two */
-	unsigned readers, writers;     /* [m] open files of each side */
-	unsigned r_counter, w_counter; /* [m] opens of each side so far */
-	struct pipe_buffer *bufs;      /* [M] */
-	char *spare;                   /* [M] a page, or NULL */
-	unsigned files;                /* [F] open files; the last one frees the pipe */
-	struct inode *fifo;            /* [I] NULL: from pipe(2) */
-	u64 ino;                       /* [I] */
-};
+SYSCTL(pipe_user_soft, "sys/fs/pipe-user-pages-soft", user_pages_soft, 0, INT32_MAX);
+SYSCTL(pipe_user_hard, "sys/fs/pipe-user-pages-hard", user_pages_hard, 0, INT32_MAX);
 
 static struct kmem_cache *pipe_cache;
 static struct mount *pipe_mnt;
 static DEFINE_SPINLOCK(fifo_lock);
 static const struct file_operations pipe_fops;
 
-static inline bool pipe_empty(const struct pipe *p)
-{
-	return READ_ONCE(p->head) == READ_ONCE(p->tail);
-}
-
-/* Tail first: head is never behind it, but without the mutex tail could overtake an old head. */
-static inline bool pipe_full(const struct pipe *p)
-{
-	unsigned tail = READ_ONCE(p->tail);
-
-	barrier();
-	return READ_ONCE(p->head) - tail >= READ_ONCE(p->ring_size);
-}
-
-static inline struct pipe_buffer *pipe_buf(struct pipe *p, unsigned i)
-{
-	return &p->bufs[i & (p->ring_size - 1)];
-}
-
-/* What a sleeping reader or writer waits for; afterwards it takes the mutex and looks. */
-static inline bool pipe_readable(const struct pipe *p)
-{
-	return !pipe_empty(p) || !READ_ONCE(p->writers);
-}
-
-static inline bool pipe_writable(const struct pipe *p)
-{
-	return !pipe_full(p) || !READ_ONCE(p->readers);
-}
-
-static inline void pipe_wake(struct wait_queue_head *wq, __poll_t events)
-{
-	/* The change before, the look at the queue after. Pairs with the barriers in
-	 * prepare_to_wait() and poll_wait(). */
-	smp_mb();
-	if (waitqueue_active(wq))
-		wake_up_poll(wq, events);
-}
-
 /* ---- life ---- */
 
+/* Would @pages be more than a user who is not root may have? */
+static bool too_many(int pages, const int *limit)
+{
+	int max = READ_ONCE(*limit);
+
+	return max && pages > max && current_fsuid() != 0;
+}
+
+/* ERR_PTR(-ENFILE): more than the user may have; -ENOMEM. */
 static struct pipe *pipe_alloc(void)
 {
-	struct pipe *p = kmem_cache_alloc(pipe_cache, GFP_KERNEL | __GFP_ZERO);
+	struct user_count *user = user_count(current_fsuid());
+	unsigned slots = PIPE_BUFFERS;
+	struct pipe *p;
+	int pages;
 
+	if (slots * PAGE_SIZE > (unsigned)READ_ONCE(max_size) && current_fsuid() != 0)
+		slots = (unsigned)READ_ONCE(max_size) / PAGE_SIZE;
+	pages = atomic_add_return(&user->pipe_pages, (int)slots);
+	if (too_many(pages, &user_pages_soft) && slots > PIPE_FEW) {
+		pages = atomic_sub_return(&user->pipe_pages, (int)(slots - PIPE_FEW));
+		slots = PIPE_FEW;
+	}
+	p = too_many(pages, &user_pages_hard)
+		    ? ERR_PTR(-ENFILE)
+		    : kmem_cache_alloc(pipe_cache, GFP_KERNEL | __GFP_ZERO);
 	if (!p)
-		return NULL;
-	p->bufs = kcalloc(PIPE_BUFFERS, sizeof(*p->bufs), GFP_KERNEL);
+		p = ERR_PTR(-ENOMEM);
+	if (IS_ERR(p)) {
+		atomic_sub(&user->pipe_pages, (int)slots);
+		return p;
+	}
+	p->bufs = kcalloc(slots, sizeof(*p->bufs), GFP_KERNEL);
 	if (!p->bufs) {
 		kmem_cache_free(pipe_cache, p);
-		return NULL;
+		atomic_sub(&user->pipe_pages, (int)slots);
+		return ERR_PTR(-ENOMEM);
 	}
-	p->ring_size = PIPE_BUFFERS;
+	p->user = user;
+	p->ring_size = slots;
 	mutex_init(&p->mutex);
 	init_waitqueue_head(&p->rd_wait);
 	init_waitqueue_head(&p->wr_wait);
@@ -136,6 +110,7 @@ static void pipe_free(struct pipe *p)
 	if (p->spare)
 		free_page(p->spare);
 	kfree(p->bufs);
+	atomic_sub(&p->user->pipe_pages, (int)p->ring_size);
 	kmem_cache_free(pipe_cache, p);
 }
 
@@ -181,7 +156,6 @@ static void pipe_release(struct file *file)
 
 /* ---- reading ---- */
 
-/* The oldest buffer is used up. mutex held. */
 static void pipe_drop_tail(struct pipe *p)
 {
 	struct pipe_buffer *buf = pipe_buf(p, p->tail);
@@ -193,8 +167,17 @@ static void pipe_drop_tail(struct pipe *p)
 	WRITE_ONCE(p->tail, p->tail + 1);
 }
 
-/* What is there, up to the end of a packet. Bytes, or -EFAULT if not even one. mutex held. */
-static ssize_t pipe_take(struct pipe *p, struct iov_iter *to)
+void pipe_consume(struct pipe *p, size_t n)
+{
+	struct pipe_buffer *buf = pipe_buf(p, p->tail);
+
+	buf->offset += n;
+	buf->len -= n;
+	if (!buf->len)
+		pipe_drop_tail(p);
+}
+
+ssize_t pipe_take(struct pipe *p, struct iov_iter *to)
 {
 	ssize_t got = 0;
 
@@ -205,14 +188,10 @@ static ssize_t pipe_take(struct pipe *p, struct iov_iter *to)
 		bool packet = buf->packet;
 
 		got += (ssize_t)n;
-		buf->offset += n;
-		buf->len -= n;
+		/* Nothing of a packet is left for the next read. */
+		pipe_consume(p, packet && n == want ? buf->len : n);
 		if (n < want)
 			return got ? got : -EFAULT;
-		if (packet)
-			buf->len = 0;
-		if (!buf->len)
-			pipe_drop_tail(p);
 		if (packet)
 			break;
 	}
@@ -276,21 +255,32 @@ static ssize_t pipe_merge(struct pipe *p, struct iov_iter *from)
 	return (ssize_t)n;
 }
 
-/* One more buffer with up to a page of bytes; there is room. Bytes or -errno. mutex held. */
-static ssize_t pipe_add_buffer(struct pipe *p, struct iov_iter *from, bool packet)
+char *pipe_spare_page(struct pipe *p)
 {
-	size_t n;
-
 	if (!p->spare)
 		p->spare = get_free_page(GFP_USER);
-	if (!p->spare)
-		return -ENOMEM;
-	n = copy_from_iter(p->spare, min(from->count, PAGE_SIZE), from);
-	if (!n)
-		return -EFAULT;
-	*pipe_buf(p, p->head) = (struct pipe_buffer){.page = p->spare, .len = n, .packet = packet};
+	return p->spare;
+}
+
+void pipe_push_spare(struct pipe *p, size_t n, bool packet)
+{
+	*pipe_buf(p, p->head) =
+		(struct pipe_buffer){.page = p->spare, .len = (u16)n, .packet = packet};
 	p->spare = NULL;
 	WRITE_ONCE(p->head, p->head + 1);
+}
+
+ssize_t pipe_add_buffer(struct pipe *p, struct iov_iter *from, bool packet)
+{
+	char *page = pipe_spare_page(p);
+	size_t n;
+
+	if (!page)
+		return -ENOMEM;
+	n = copy_from_iter(page, min(from->count, PAGE_SIZE), from);
+	if (!n)
+		return -EFAULT;
+	pipe_push_spare(p, n, packet);
 	return (ssize_t)n;
 }
 
@@ -396,13 +386,21 @@ static long pipe_ioctl(struct file *file, unsigned cmd, u64 arg)
 /* mutex held. */
 static long pipe_resize(struct pipe *p, unsigned slots)
 {
-	struct pipe_buffer *bufs;
+	int more = (int)slots - (int)p->ring_size;
+	struct pipe_buffer *bufs = NULL;
+	int pages = atomic_add_return(&p->user->pipe_pages, more);
+	long err = -EPERM;
 
+	if (more > 0 && ((slots * PAGE_SIZE > (unsigned)READ_ONCE(max_size) && current_fsuid()) ||
+			 too_many(pages, &user_pages_soft) || too_many(pages, &user_pages_hard)))
+		goto out;
+	err = -EBUSY;
 	if (slots < p->head - p->tail)
-		return -EBUSY;
+		goto out;
+	err = -ENOMEM;
 	bufs = kcalloc(slots, sizeof(*bufs), GFP_KERNEL);
 	if (!bufs)
-		return -ENOMEM;
+		goto out;
 	/* The counters stay as they are: those who read them without the mutex see no jump. */
 	for (unsigned i = p->tail; i != p->head; i++)
 		bufs[i & (slots - 1)] = *pipe_buf(p, i);
@@ -410,33 +408,60 @@ static long pipe_resize(struct pipe *p, unsigned slots)
 	p->bufs = bufs;
 	WRITE_ONCE(p->ring_size, slots);
 	return (long)(slots * PAGE_SIZE);
+out:
+	atomic_sub(&p->user->pipe_pages, more);
+	return err;
+}
+
+struct pipe *file_pipe(const struct file *file)
+{
+	return file->f_op == &pipe_fops || file->f_op == &fifo_fops ? file->private_data : NULL;
+}
+
+/* Pages for @size bytes, a power of two. */
+static unsigned size_to_slots(unsigned size)
+{
+	unsigned slots = 1;
+
+	while (slots * PAGE_SIZE < size)
+		slots *= 2;
+	return slots;
 }
 
 long pipe_fcntl(struct file *file, int cmd, u64 arg)
 {
-	struct pipe *p = file->private_data;
-	unsigned size = (unsigned)arg, slots = 1;
-	bool root = !current->signal || current->signal->euid == 0;
+	struct pipe *p = file_pipe(file);
+	unsigned size = (unsigned)arg;
 	long ret;
 
-	if (file->f_op != &pipe_fops && file->f_op != &fifo_fops)
+	if (!p)
 		return -EBADF;
 	if (cmd == F_GETPIPE_SZ)
 		return (long)(READ_ONCE(p->ring_size) * PAGE_SIZE);
 	if (cmd != F_SETPIPE_SZ || size > 1u << 31)
 		return -EINVAL;
-	while (slots * PAGE_SIZE < size)
-		slots *= 2;
 	mutex_lock(&p->mutex);
-	if (slots > p->ring_size && slots * PAGE_SIZE > PIPE_MAX_SIZE && !root)
-		ret = -EPERM;
-	else
-		ret = pipe_resize(p, slots);
+	ret = pipe_resize(p, size_to_slots(size));
 	mutex_unlock(&p->mutex);
 	if (ret > 0)
 		pipe_wake(&p->wr_wait, PIPE_OUT);
 	return ret;
 }
+
+static void show_max_size(struct seq *s)
+{
+	seq_printf(s, "%d\n", READ_ONCE(max_size));
+}
+
+static int store_max_size(const char *text, size_t len)
+{
+	int size, err = sysctl_store(text, &size, sizeof(size), 1, 1, 1 << 30);
+
+	if (!err)
+		WRITE_ONCE(max_size, (int)(size_to_slots((unsigned)size) * PAGE_SIZE));
+	return err;
+}
+PROC_ENTRY_RW(pipe_max_size, "sys/fs/pipe-max-size", show_max_size, store_max_size);
 
 /* ---- pipe(2) and pipefs ---- */
 
@@ -473,8 +498,8 @@ static int create_pipe_files(struct file *ends[2], u32 flags)
 {
 	struct pipe *p = pipe_alloc();
 
-	if (!p)
-		return -ENOMEM;
+	if (IS_ERR(p))
+		return (int)PTR_ERR(p);
 	p->readers = p->writers = p->r_counter = p->w_counter = 1;
 	p->files = 2;
 	p->ino = (u64)atomic_add_return(&pipe_mnt->sb->s_next_ino, 1);
@@ -537,13 +562,13 @@ SYSCALL_DEFINE1(pipe, int __user *, fds)
 
 /* ---- FIFOs ---- */
 
-/* The pipe of a FIFO, made at its first open, with one open file more; NULL without memory. */
+/* The pipe of a FIFO, made at its first open, with one open file more; ERR_PTR. */
 static struct pipe *fifo_get(struct inode *inode)
 {
 	struct pipe *new = pipe_alloc(), *p;
 
-	if (!new)
-		return NULL;
+	if (IS_ERR(new))
+		return new;
 	new->fifo = inode;
 	spin_lock(&fifo_lock);
 	if (!inode->i_private) {
@@ -608,8 +633,8 @@ static int fifo_open(struct inode *inode, struct file *file)
 	if (!(file->f_mode & (FMODE_READ | FMODE_WRITE)))
 		return -EINVAL;
 	p = fifo_get(inode);
-	if (!p)
-		return -ENOMEM;
+	if (IS_ERR(p))
+		return (int)PTR_ERR(p);
 	file->private_data = p;
 	file->f_mode |= FMODE_STREAM;
 	mutex_lock(&p->mutex);

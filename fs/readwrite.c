@@ -26,8 +26,6 @@
 #define RWF_NOWAIT 0x08
 #define RWF_APPEND 0x10
 
-#define SENDFILE_CHUNK 65536ul
-
 /* ---- one buffer ---- */
 
 static ssize_t read_user(struct file *f, void __user *buf, size_t count, loff_t *pos)
@@ -300,103 +298,6 @@ loff_t generic_file_llseek(struct file *file, loff_t off, int whence, loff_t end
 		return -EINVAL;
 	file->f_pos = off;
 	return off;
-}
-
-/* ---- file to file ---- */
-
-/* Writes all of @buf unless the file takes less; bytes written or -errno. */
-static ssize_t write_kernel_buffer(struct file *out, void *buf, size_t n, loff_t *pos)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		struct iov_iter it;
-		ssize_t r;
-
-		iov_iter_kernel(&it, (char *)buf + done, n - done);
-		r = vfs_write_iter(out, &it, pos);
-		if (r <= 0)
-			return done ? (ssize_t)done : r;
-		done += (size_t)r;
-	}
-	return (ssize_t)done;
-}
-
-/* Through a buffer of the kernel's: no file here shares its pages with another. */
-static ssize_t copy_file(struct file *in, loff_t *in_pos, struct file *out, loff_t *out_pos,
-			 size_t count)
-{
-	size_t size = min(count, SENDFILE_CHUNK), done = 0;
-	void *buf = kmalloc(max(size, 1ul), GFP_KERNEL);
-	ssize_t r = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	while (done < count) {
-		size_t n = min(count - done, size);
-
-		r = kernel_read(in, buf, n, *in_pos);
-		if (r <= 0)
-			break;
-		n = (size_t)r;
-		r = write_kernel_buffer(out, buf, n, out_pos);
-		if (r <= 0)
-			break;
-		*in_pos += r;
-		done += (size_t)r;
-		if ((size_t)r < n)
-			break;
-		r = signal_pending(current) ? -EINTR : 0;
-		if (r)
-			break;
-		cond_resched();
-	}
-	kfree(buf);
-	return done ? (ssize_t)done : r;
-}
-
-static ssize_t do_sendfile(unsigned out_fd, unsigned in_fd, loff_t *pos, size_t count)
-{
-	struct fd in = fdget(in_fd), out = {NULL, false};
-	ssize_t ret = -EBADF;
-
-	if (!in.file || !(in.file->f_mode & FMODE_READ))
-		goto out;
-	ret = -ESPIPE;
-	if (pos && (in.file->f_mode & FMODE_STREAM))
-		goto out;
-	ret = -EINVAL;
-	if (pos && *pos < 0)
-		goto out;
-	out = fdget(out_fd);
-	ret = -EBADF;
-	if (!out.file || !(out.file->f_mode & FMODE_WRITE))
-		goto out;
-	ret = -EINVAL;
-	if ((in.file->f_mode & FMODE_STREAM) || S_ISDIR(in.file->f_inode->i_mode) ||
-	    !in.file->f_op->read || !out.file->f_op->write || (out.file->f_flags & O_APPEND))
-		goto out;
-	ret = copy_file(in.file, pos ? pos : &in.file->f_pos, out.file, &out.file->f_pos,
-			min(count, (size_t)MAX_RW_COUNT));
-out:
-	fdput(in);
-	fdput(out);
-	return ret;
-}
-
-SYSCALL_DEFINE4(sendfile, unsigned, out_fd, unsigned, in_fd, loff_t __user *, offset, size_t, count)
-{
-	loff_t pos;
-	ssize_t ret;
-
-	if (!offset)
-		return do_sendfile(out_fd, in_fd, NULL, count);
-	if (copy_from_user(&pos, offset, sizeof(pos)))
-		return -EFAULT;
-	ret = do_sendfile(out_fd, in_fd, &pos, count);
-	if (put_user(pos, offset))
-		return -EFAULT;
-	return ret;
 }
 
 /* ---- to the disk: there is none, so everything is where it belongs already ---- */

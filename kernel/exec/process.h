@@ -46,10 +46,11 @@ struct posix_timer;
  * and a user's id chooses one, so two users may share a limit; nothing is ever allocated for it.
  */
 struct user_count {
-	atomic_t processes; /* live threads */
-	atomic_t signals;   /* struct sigqueue */
-	atomic_t inotifies; /* inotify files */
-	atomic_t watches;   /* inotify watches */
+	atomic_t processes;  /* live threads */
+	atomic_t signals;    /* struct sigqueue */
+	atomic_t inotifies;  /* inotify files */
+	atomic_t watches;    /* inotify watches */
+	atomic_t pipe_pages; /* what pipes may hold */
 };
 struct user_count *user_count(u32 uid);
 
