@@ -264,33 +264,29 @@ SYSCALL_DEFINE3(execve, const char __user *, uname, const char __user *const __u
 	return err;
 }
 
-/* What a name relative to a descriptor leads to; ERR_PTR. */
+/* What a name relative to a descriptor leads to; ERR_PTR. An O_PATH descriptor is a place as well. */
 static struct file *open_at_fd(int dfd, const char *name, int flags)
 {
 	unsigned lookup = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
 	struct file *f;
 	struct path p;
-	char *buf;
 	int err;
 
 	if (!*name) {
-		f = fget((unsigned)dfd);
-		return f ? f : ERR_PTR(-EBADF);
+		f = files_get(current->files, (unsigned)dfd);
+		if (!f)
+			return ERR_PTR(-EBADF);
+		if (!(f->f_mode & FMODE_PATH))
+			return f;
+		p = (struct path){f->f_mnt, f->f_dentry};
+		path_get(&p);
+		fput(f);
+	} else {
+		err = path_lookupat(dfd, name, lookup, &p, NULL);
+		if (err)
+			return ERR_PTR(err);
 	}
-	err = path_lookupat(dfd, name, lookup, &p, NULL);
-	if (err)
-		return ERR_PTR(err);
-	buf = kmem_cache_alloc(names_cache, GFP_KERNEL);
-	if (!buf)
-		f = ERR_PTR(-ENOMEM);
-	else if (S_ISLNK(p.dentry->d_inode->i_mode))
-		f = ERR_PTR(-ELOOP);
-	else if (d_path(&p, buf, PATH_MAX) < 0)
-		f = ERR_PTR(-ENOENT);
-	else
-		f = filp_open(buf, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
-	if (buf)
-		putname(buf);
+	f = open_place(&p, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	path_put(&p);
 	return f;
 }

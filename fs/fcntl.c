@@ -40,8 +40,6 @@ static long set_flags(unsigned fd, struct file *f, u32 flags)
 	if ((flags & O_NOATIME) && !(f->f_flags & O_NOATIME) && f->f_dentry &&
 	    !inode_owner_or_root(f->f_inode))
 		return -EPERM;
-	if ((flags & O_DIRECT) && !(f->f_flags & O_DIRECT) && f->f_dentry)
-		return -EINVAL;
 	if (((flags ^ f->f_flags) & O_ASYNC) && f->f_op->fasync)
 		err = f->f_op->fasync((int)fd, f, flags & O_ASYNC);
 	if (err < 0)
@@ -89,6 +87,9 @@ static long do_fcntl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
 		return fcntl_lock(fd, f, cmd, (struct flock __user *)arg);
+	case F_ADD_SEALS:
+	case F_GET_SEALS:
+		return seal_fcntl(f, cmd, arg);
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
 		return pipe_fcntl(f, (int)cmd, arg);

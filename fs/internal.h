@@ -132,15 +132,20 @@ int do_unlinkat(int dfd, const char *name);
 int do_rmdirat(int dfd, const char *name);
 
 /* ---- open.c, readwrite.c, attr.c ---- */
+/* Opens what is at @at, permission checked; ERR_PTR(-ELOOP) for a symbolic link. */
+struct file *open_place(const struct path *at, u32 flags);
+/* A file on @inode, which has no name and is taken over; its dentry is said to be in @dir. ERR_PTR. */
+struct file *open_nameless(const struct path *dir, const char *name, struct inode *inode,
+			   u32 flags);
 int do_truncate(struct inode *inode, loff_t len);
 ssize_t vfs_read_iter(struct file *f, struct iov_iter *it, loff_t *pos);
 ssize_t vfs_write_iter(struct file *f, struct iov_iter *it, loff_t *pos);
 int do_chmod(struct inode *inode, u32 mode);
 
-/* ---- tmpfs.c, devfs.c, procfs.c ---- */
+/* ---- tmpfs.c, memfd.c, devfs.c, procfs.c ---- */
+long seal_fcntl(struct file *f, unsigned cmd, u64 arg); /* F_ADD_SEALS, F_GET_SEALS */
 int tmpfs_fill_super(struct super_block *sb, const char *options);
 void tmpfs_kill_super(struct super_block *sb);
-struct file *tmpfs_memfd(const char *name, u32 flags);
 struct vm_area;
 struct file *vma_tmpfs_file(const struct vm_area *vma); /* the file it maps, or NULL */
 extern const struct file_operations chrdev_fops, noopen_fops;

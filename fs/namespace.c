@@ -137,7 +137,7 @@ static int link_inode(struct inode *inode, struct inode *dir, struct dentry *d)
 	if (!dir->i_op->link)
 		return -EPERM;
 	mutex_lock_nested(&inode->i_mutex, I_CHILD);
-	err = inode->i_nlink ? dir->i_op->link(inode, dir, d) : -ENOENT;
+	err = inode->i_nlink || inode->i_linkable ? dir->i_op->link(inode, dir, d) : -ENOENT;
 	mutex_unlock(&inode->i_mutex);
 	if (!err)
 		notify_inode(inode, IN_ATTRIB);

@@ -26,9 +26,6 @@
 	 O_PATH | O_TMPFILE)
 #define O_PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
 
-#define MFD_CLOEXEC       1u
-#define MFD_ALLOW_SEALING 2u
-
 static const struct file_operations path_fops; /* O_PATH: none at all */
 
 /* ---- what is there is opened ---- */
@@ -84,11 +81,7 @@ static struct file *open_inode(const struct path *at, u32 flags)
 	}
 	if (!f->f_op->llseek)
 		f->f_mode |= FMODE_STREAM;
-	if ((flags & O_DIRECT) && S_ISREG(inode->i_mode)) {
-		fput(f);
-		return ERR_PTR(-EINVAL); /* as Linux's tmpfs: there is no cache to go around */
-	}
-	return f;
+	return f; /* O_DIRECT is kept and means nothing: there is no cache to go around */
 }
 
 int do_truncate(struct inode *inode, loff_t len)
@@ -132,6 +125,11 @@ static struct file *open_path(const struct path *at, u32 flags, bool created)
 	}
 	notify_file(f, IN_MODIFY);
 	return f;
+}
+
+struct file *open_place(const struct path *at, u32 flags)
+{
+	return open_path(at, flags, false);
 }
 
 /* /proc/self/fd/N of a pipe: another reference on the very same open file, if it allows as much. */
@@ -192,6 +190,48 @@ static struct file *open_create(struct nameidata *nd, u32 flags, u32 mode)
 	return f;
 }
 
+/* ---- without a name ---- */
+
+struct file *open_nameless(const struct path *dir, const char *name, struct inode *inode, u32 flags)
+{
+	struct dentry *d = d_alloc(dir->dentry, name, strlen(name));
+	struct file *f;
+
+	if (!d) {
+		iput(inode);
+		return ERR_PTR(-ENOMEM);
+	}
+	inode->i_nlink = 0;
+	d->d_inode = inode;
+	d->d_unlinked = true;
+	f = open_inode(&(struct path){dir->mnt, d}, flags);
+	dput(d);
+	return f;
+}
+
+/* O_TMPFILE, in the directory that the walk has found. */
+static struct file *open_tmpfile(const struct path *dir, u32 flags, u32 mode)
+{
+	struct inode *parent = dir->dentry->d_inode, *inode;
+	char name[24];
+	int err = inode_permission(parent, MAY_WRITE | MAY_EXEC);
+	struct file *f;
+
+	if (!err && (!parent->i_op || !parent->i_op->tmpfile))
+		err = -EOPNOTSUPP;
+	if (err)
+		return ERR_PTR(err);
+	inode = parent->i_op->tmpfile(parent, mode & ~current_umask());
+	if (!inode)
+		return ERR_PTR(-ENOSPC);
+	inode->i_linkable = !(flags & O_EXCL);
+	snprintf(name, sizeof(name), "#%lu", inode->i_ino);
+	f = open_nameless(dir, name, inode, flags);
+	if (!IS_ERR(f))
+		notify_file(f, IN_OPEN);
+	return f;
+}
+
 /* ---- the whole ---- */
 
 static struct file *open_walk(struct nameidata *nd, u32 flags, u32 mode)
@@ -219,6 +259,8 @@ static struct file *open_walk(struct nameidata *nd, u32 flags, u32 mode)
 		return reopen(nd->file, flags);
 	if ((nd->flags & LOOKUP_DIRECTORY) && !S_ISDIR(nd->path.dentry->d_inode->i_mode))
 		return ERR_PTR(-ENOTDIR);
+	if (flags & O_TMPFILE_BIT)
+		return open_tmpfile(&nd->path, flags, mode);
 	return open_path(&nd->path, flags, false);
 }
 
@@ -258,9 +300,8 @@ static int check_flags(u32 *flags, u32 *mode)
 		*mode = 0;
 	*mode &= 07777;
 	if (*flags & O_TMPFILE_BIT) {
-		if ((*flags & O_TMPFILE) != O_TMPFILE || !(*flags & O_ACCMODE))
+		if ((*flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !(*flags & O_ACCMODE))
 			return -EINVAL;
-		return -EOPNOTSUPP;
 	}
 	if (*flags & O_PATH)
 		*flags &= O_PATH_FLAGS;
@@ -310,22 +351,6 @@ SYSCALL_DEFINE4(openat, int, dfd, const char __user *, name, u32, flags, u32, mo
 SYSCALL_DEFINE2(creat, const char __user *, name, u32, mode)
 {
 	return do_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
-}
-
-SYSCALL_DEFINE2(memfd_create, const char __user *, uname, unsigned, flags)
-{
-	char name[NAME_MAX + 1] = "memfd:";
-	ssize_t n;
-
-	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
-		return -EINVAL;
-	n = strncpy_from_user(name + 6, uname, sizeof(name) - 6);
-	if (n < 0)
-		return n;
-	if ((size_t)n == sizeof(name) - 6)
-		return -EINVAL;
-	return fd_install_new(tmpfs_memfd(name, O_RDWR | O_LARGEFILE),
-			      flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 }
 
 /* ---- length ---- */

@@ -339,3 +339,58 @@ SYSCALL_DEFINE1(syncfs, unsigned, fd)
 	fdput(f);
 	return 0;
 }
+
+/* ---- advice about a disk: checked, and then there is nothing to do ---- */
+
+#define POSIX_FADV_NOREUSE 5
+
+SYSCALL_DEFINE4(fadvise64, unsigned, fd, loff_t, off, loff_t, len, int, advice)
+{
+	struct fd f = fdget(fd);
+	long ret = 0;
+
+	if (!f.file)
+		return -EBADF;
+	if (S_ISFIFO(f.file->f_inode->i_mode))
+		ret = -ESPIPE;
+	else if (len < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE)
+		ret = -EINVAL;
+	fdput(f);
+	return ret;
+}
+
+SYSCALL_DEFINE3(readahead, unsigned, fd, loff_t, off, size_t, count)
+{
+	struct fd f = fdget(fd);
+	long ret = 0;
+
+	if (!f.file)
+		return -EBADF;
+	if (!(f.file->f_mode & FMODE_READ))
+		ret = -EBADF;
+	else if (!f.file->f_dentry || !S_ISREG(f.file->f_inode->i_mode))
+		ret = -EINVAL;
+	fdput(f);
+	return ret;
+}
+
+#define SYNC_FILE_RANGE_ALL 7u
+
+SYSCALL_DEFINE4(sync_file_range, unsigned, fd, loff_t, off, loff_t, len, unsigned, flags)
+{
+	struct fd f = fdget(fd);
+	loff_t end;
+	u32 type;
+	long ret = 0;
+
+	if (!f.file)
+		return -EBADF;
+	type = f.file->f_inode->i_mode & S_IFMT;
+	if ((flags & ~SYNC_FILE_RANGE_ALL) || off < 0 || __builtin_add_overflow(off, len, &end) ||
+	    end < off)
+		ret = -EINVAL;
+	else if (!f.file->f_dentry || (type != S_IFREG && type != S_IFDIR && type != S_IFBLK))
+		ret = -ESPIPE;
+	fdput(f);
+	return ret;
+}

@@ -35,16 +35,22 @@
 static struct kmem_cache *file_cache;
 static const struct inode_operations dir_iops, file_iops, symlink_iops;
 static const struct file_operations dir_fops, file_fops;
-static struct file_system_type tmpfs_type;
+
+bool is_tmpfs_file(const struct file *f)
+{
+	return f->f_op == &file_fops;
+}
 
 static int tmpfs_truncate(struct inode *inode, loff_t len)
 {
 	struct tmpfs_file *tf = inode->i_private;
 	u64 end = PAGE_ALIGN(len);
-	bool shrinks;
+	bool shrinks = len < inode->i_size;
 
+	if ((shrinks && (tf->seals & F_SEAL_SHRINK)) ||
+	    (len > inode->i_size && (tf->seals & F_SEAL_GROW)))
+		return -EPERM;
 	mutex_lock(&tf->pages_lock);
-	shrinks = len < inode->i_size;
 	inode->i_size = len;
 	if (shrinks) {
 		free_pages_between(inode, end >> PAGE_SHIFT, ~0ull);
@@ -59,8 +65,10 @@ static int tmpfs_truncate(struct inode *inode, loff_t len)
 
 /* ---- reading and writing ---- */
 
-static void touch_atime(struct inode *i)
+static void touch_atime(const struct file *f, struct inode *i)
 {
+	if (f->f_flags & O_NOATIME)
+		return;
 	/* As "relatime": once after each change is enough for everyone. */
 	if (i->i_atime <= i->i_mtime || i->i_atime <= i->i_ctime)
 		i->i_atime = ktime_get_real();
@@ -88,7 +96,7 @@ static ssize_t tmpfs_read(struct file *file, struct iov_iter *to, loff_t *ppos)
 			break;
 		cond_resched();
 	}
-	touch_atime(inode);
+	touch_atime(file, inode);
 	*ppos = pos;
 	mutex_unlock(&inode->i_mutex);
 	return done || !to->count || pos >= inode->i_size ? (ssize_t)done : -EFAULT;
@@ -129,8 +137,12 @@ static ssize_t tmpfs_write(struct file *file, struct iov_iter *from, loff_t *ppo
 	while (left > 0) {
 		size_t off = (u64)pos & ~PAGE_MASK;
 		size_t n = min(PAGE_SIZE - off, (size_t)left), moved;
-		struct page *p = get_page_at(inode, (u64)pos >> PAGE_SHIFT, true);
+		struct page *p;
 
+		err = check_seals(inode, pos + (loff_t)n);
+		if (err)
+			break;
+		p = get_page_at(inode, (u64)pos >> PAGE_SHIFT, true);
 		if (!p) {
 			err = -ENOSPC;
 			break;
@@ -237,6 +249,9 @@ static int tmpfs_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	    (s64)((u64)len >> PAGE_SHIFT) > ts->max - atomic_read(&ts->used))
 		return -ENOSPC; /* at once, rather than after taking all that is left */
 	mutex_lock(&inode->i_mutex);
+	err = check_seals(inode, mode & FALLOC_FL_PUNCH_HOLE ? 0 : (loff_t)end);
+	if (err)
+		goto out;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		err = punch_hole(inode, (u64)off, end);
 	} else {
@@ -251,6 +266,7 @@ static int tmpfs_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 			inode->i_size = (loff_t)end;
 	}
 	inode_touch(inode);
+out:
 	mutex_unlock(&inode->i_mutex);
 	return err;
 }
@@ -265,7 +281,9 @@ static struct page *tmpfs_fault(struct vm_area *vma, u64 off)
 	struct page *p = ERR_PTR(-EFAULT);
 
 	mutex_lock(&tf->pages_lock);
-	if (off < PAGE_ALIGN(inode->i_size)) {
+	if ((vma->flags & VM_SHARED) && (vma->flags & VM_WRITE) && (tf->seals & F_SEAL_WRITE)) {
+		p = ERR_PTR(-EFAULT); /* mapped at the moment of the seal: memfd.c */
+	} else if (off < PAGE_ALIGN(inode->i_size)) {
 		p = make_page(inode, off >> PAGE_SHIFT);
 		if (p)
 			get_page(p);
@@ -304,9 +322,9 @@ static int file_vma_may_protect(struct vm_area *vma, u32 flags)
 {
 	struct file *f = vma->object;
 
-	return (flags & VM_WRITE) && (vma->flags & VM_SHARED) && !(f->f_mode & FMODE_WRITE)
-		       ? -EACCES
-		       : 0;
+	if (!(flags & VM_WRITE) || !(vma->flags & VM_SHARED))
+		return 0;
+	return !(f->f_mode & FMODE_WRITE) || is_sealed(f->f_inode) ? -EACCES : 0;
 }
 
 static struct address_space *file_vma_mapping(const struct vm_area *vma)
@@ -334,6 +352,8 @@ struct file *vma_tmpfs_file(const struct vm_area *vma)
 static int tmpfs_mmap(struct file *file, u64 len, int prot, int flags, u64 offset,
 		      const struct vm_ops **ops, void **object)
 {
+	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && is_sealed(file->f_inode))
+		return -EPERM;
 	*ops = &tmpfs_vm_ops;
 	*object = get_file(file);
 	return 0;
@@ -341,7 +361,7 @@ static int tmpfs_mmap(struct file *file, u64 len, int prot, int flags, u64 offse
 
 /* ---- names ---- */
 
-static struct inode *tmpfs_inode(struct super_block *sb, u32 mode)
+struct inode *tmpfs_inode(struct super_block *sb, u32 mode)
 {
 	struct inode *i = new_inode(sb, mode);
 	struct tmpfs_file *tf;
@@ -360,6 +380,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, u32 mode)
 		}
 		mapping_init(&tf->mapping);
 		mutex_init(&tf->pages_lock);
+		tf->seals = F_SEAL_SEAL;
 		i->i_private = tf;
 		i->i_op = &file_iops;
 		i->i_fop = &file_fops;
@@ -381,18 +402,25 @@ static void tmpfs_evict(struct inode *i)
 	}
 }
 
-/* A directory with S_ISGID gives its group, and its S_ISGID to directories. */
-static int add_inode(struct inode *dir, struct dentry *d, u32 mode, u64 rdev, struct inode **out)
+/* A directory with S_ISGID gives its group, and its S_ISGID to directories. NULL without memory. */
+static struct inode *new_in(struct inode *dir, u32 mode)
 {
 	struct inode *i = tmpfs_inode(dir->i_sb, mode);
 
-	if (!i)
-		return -ENOSPC;
-	if (dir->i_mode & S_ISGID) {
+	if (i && (dir->i_mode & S_ISGID)) {
 		i->i_gid = dir->i_gid;
 		if (S_ISDIR(mode))
 			i->i_mode |= S_ISGID;
 	}
+	return i;
+}
+
+static int add_inode(struct inode *dir, struct dentry *d, u32 mode, u64 rdev, struct inode **out)
+{
+	struct inode *i = new_in(dir, mode);
+
+	if (!i)
+		return -ENOSPC;
 	i->i_rdev = rdev;
 	inode_touch(dir);
 	if (out)
@@ -447,6 +475,7 @@ static ssize_t tmpfs_readlink(struct inode *inode, char *buf, size_t size)
 static int tmpfs_link(struct inode *inode, struct inode *dir, struct dentry *d)
 {
 	inode->i_nlink++;
+	inode->i_linkable = false;
 	inode->i_ctime = ktime_get_real();
 	inode_touch(dir);
 	d_instantiate(d, iget(inode));
@@ -520,35 +549,9 @@ static void tmpfs_getattr(struct inode *inode, struct kstat *st)
 	st->blocks = S_ISREG(inode->i_mode) ? READ_ONCE(tf->nr_pages) * (PAGE_SIZE / 512) : 0;
 }
 
-static struct mount *memfd_mnt; /* [I] an instance of its own, seen in no folder */
-
-struct file *tmpfs_memfd(const char *name, u32 flags)
+static struct inode *tmpfs_tmpfile(struct inode *dir, u32 mode)
 {
-	struct dentry *d;
-	struct inode *i;
-	struct file *f;
-
-	f = alloc_empty_file(flags);
-	if (IS_ERR(f))
-		return f;
-	d = d_alloc(memfd_mnt->root, name, strlen(name));
-	i = d ? tmpfs_inode(memfd_mnt->sb, S_IFREG | 0777) : NULL;
-	if (!i) {
-		if (d)
-			dput(d);
-		free_unopened_file(f);
-		return ERR_PTR(-ENOMEM);
-	}
-	/* Never a name that exists: the dentry is the file's alone. */
-	i->i_nlink = 0;
-	d->d_inode = i;
-	d->d_unlinked = true;
-	mntget(memfd_mnt);
-	f->f_mnt = memfd_mnt;
-	f->f_dentry = d;
-	f->f_inode = i;
-	f->f_op = i->i_fop;
-	return f;
+	return new_in(dir, S_IFREG | mode);
 }
 
 /* ---- the file system ---- */
@@ -600,6 +603,7 @@ static const struct inode_operations dir_iops = {
 	.unlink = tmpfs_unlink,
 	.rmdir = tmpfs_rmdir,
 	.rename = tmpfs_rename,
+	.tmpfile = tmpfs_tmpfile,
 };
 static const struct inode_operations file_iops = {
 	.truncate = tmpfs_truncate,
@@ -620,7 +624,7 @@ static const struct file_operations file_fops = {
 	.fallocate = tmpfs_fallocate,
 };
 
-static struct file_system_type tmpfs_type = {
+struct file_system_type tmpfs_type = {
 	.name = "tmpfs",
 	.fill_super = tmpfs_fill_super,
 	.kill_super = tmpfs_kill_super,
@@ -632,12 +636,3 @@ static int __init tmpfs_init(void)
 	return register_filesystem(&tmpfs_type);
 }
 core_initcall(tmpfs_init);
-
-static int __init memfd_init(void)
-{
-	memfd_mnt = kern_mount(&tmpfs_type);
-	if (IS_ERR(memfd_mnt))
-		panic("cannot mount tmpfs for memfd: %ld", PTR_ERR(memfd_mnt));
-	return 0;
-}
-fs_initcall(memfd_init);

@@ -11,6 +11,7 @@ struct tmpfs_file {
 	void *root;      /* [pages_lock] a page at height 0, else a node */
 	unsigned height; /* [pages_lock] */
 	u64 nr_pages;    /* [pages_lock] */
+	u32 seals;       /* [i_mutex and pages_lock] F_SEAL_*, see memfd.c */
 };
 
 /* s_private */
@@ -18,6 +19,28 @@ struct tmpfs_sb {
 	atomic64_t used; /* pages */
 	s64 max;         /* [I] */
 };
+
+extern struct file_system_type tmpfs_type;
+/* An inode with the operations of its kind; NULL without memory. */
+struct inode *tmpfs_inode(struct super_block *sb, u32 mode);
+bool is_tmpfs_file(const struct file *f); /* a regular one */
+
+/* i_mutex held. May bytes be changed, up to @end? 0 or -EPERM. */
+static inline int check_seals(const struct inode *inode, loff_t end)
+{
+	u32 seals = ((const struct tmpfs_file *)inode->i_private)->seals;
+
+	if (likely(!(seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_GROW))))
+		return 0;
+	return (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) || end > inode->i_size ? -EPERM : 0;
+}
+
+/* May no new mapping write to it? */
+static inline bool is_sealed(const struct inode *inode)
+{
+	return READ_ONCE(((const struct tmpfs_file *)inode->i_private)->seals) &
+	       (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
 
 /* pages_lock held for all but get_page_at(). */
 

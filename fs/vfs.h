@@ -31,6 +31,8 @@ struct inode_operations {
 	int (*mknod)(struct inode *dir, struct dentry *d, u32 mode, u64 rdev);
 	int (*symlink)(struct inode *dir, struct dentry *d, const char *target);
 	int (*link)(struct inode *inode, struct inode *dir, struct dentry *d);
+	/* O_TMPFILE: a regular file without a name; NULL without memory. */
+	struct inode *(*tmpfile)(struct inode *dir, u32 mode);
 	int (*unlink)(struct inode *dir, struct dentry *d);
 	int (*rmdir)(struct inode *dir, struct dentry *d);
 	/* Moves the dentries itself (d_move, d_exchange); both directories' i_mutex held. */
@@ -53,6 +55,7 @@ struct inode {
 	u32 i_mode;                          /* [I] type; [i] permissions */
 	u64 i_ino;                           /* [I] */
 	u32 i_nlink;                         /* [i] */
+	bool i_linkable;                     /* [i] O_TMPFILE: may get its first name yet */
 	u32 i_uid, i_gid;                    /* [i] */
 	loff_t i_size;                       /* [i] */
 	u64 i_rdev;                          /* [I] for device nodes */

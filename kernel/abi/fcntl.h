@@ -49,6 +49,13 @@
 #define F_OFD_SETLKW    38
 #define FD_CLOEXEC      1
 
+#define F_SEAL_SEAL         0x01
+#define F_SEAL_SHRINK       0x02
+#define F_SEAL_GROW         0x04
+#define F_SEAL_WRITE        0x08
+#define F_SEAL_FUTURE_WRITE 0x10
+#define F_ALL_SEALS         0x1f
+
 #define F_RDLCK 0
 #define F_WRLCK 1
 #define F_UNLCK 2
