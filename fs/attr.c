@@ -69,7 +69,7 @@ int do_chmod(struct inode *inode, u32 mode)
 /* Takes over the references of @p. */
 static long chmod_path(struct path *p, u32 mode)
 {
-	int err = do_chmod(p->dentry->d_inode, mode);
+	int err = mnt_want_write(p->mnt) ?: do_chmod(p->dentry->d_inode, mode);
 
 	if (!err)
 		notify_dentry(p->dentry, IN_ATTRIB);
@@ -110,12 +110,12 @@ static long do_chown(struct path *p, u32 uid, u32 gid)
 {
 	struct inode *i = p->dentry->d_inode;
 	u32 me = current_fsuid();
-	int err = 0;
+	int err = mnt_want_write(p->mnt);
 
 	/* Only root gives files away; an owner may name a group that is his. */
-	if (me != 0 && uid != -1u && (me != i->i_uid || uid != i->i_uid))
+	if (!err && me != 0 && uid != -1u && (me != i->i_uid || uid != i->i_uid))
 		err = -EPERM;
-	if (me != 0 && gid != -1u &&
+	if (!err && me != 0 && gid != -1u &&
 	    (me != i->i_uid || (gid != i->i_gid && gid != current_fsgid())))
 		err = -EPERM;
 	if (!err) {
@@ -181,10 +181,10 @@ static long do_utimes(struct path *p, const struct timespec *ts)
 	struct inode *i = p->dentry->d_inode;
 	u64 now = ktime_get_real();
 	bool touch = !ts || (ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
-	int err = 0;
+	int err = mnt_want_write(p->mnt);
 
 	/* Setting both to now is for whoever may write; anything else for the owner. utimensat(2) */
-	if (!inode_owner_or_root(i))
+	if (!err && !inode_owner_or_root(i))
 		err = touch ? inode_permission(i, MAY_WRITE) : -EPERM;
 	if (!err) {
 		mutex_lock(&i->i_mutex);
@@ -280,6 +280,18 @@ SYSCALL_DEFINE2(utime, const char __user *, name, const s64 __user *, times)
 
 /* ---- access ---- */
 
+/* What the mount allows of what the file's mode allows. */
+static int check_mount(const struct path *p, int mode)
+{
+	u32 type = p->dentry->d_inode->i_mode & S_IFMT;
+
+	if ((mode & MAY_EXEC) && type == S_IFREG && (READ_ONCE(p->mnt->flags) & MS_NOEXEC))
+		return -EACCES;
+	if ((mode & MAY_WRITE) && (type == S_IFREG || type == S_IFDIR))
+		return mnt_want_write(p->mnt);
+	return 0;
+}
+
 static long do_access(int dfd, const char __user *name, u32 mode, int flags)
 {
 	struct signal_struct *s = current->signal;
@@ -296,6 +308,8 @@ static long do_access(int dfd, const char __user *name, u32 mode, int flags)
 		err = inode_permission(p.dentry->d_inode, (int)mode);
 	else
 		err = inode_permission_as(p.dentry->d_inode, (int)mode, s->uid, s->gid);
+	if (!err)
+		err = check_mount(&p, (int)mode);
 	path_put(&p);
 	return err;
 }

@@ -68,6 +68,8 @@ static int may_execute(const struct file *f)
 {
 	if (!S_ISREG(f->f_inode->i_mode))
 		return -EACCES;
+	if (READ_ONCE(f->f_mnt->flags) & MS_NOEXEC)
+		return -EACCES;
 	if (inode_permission(f->f_inode, MAY_EXEC))
 		return -EACCES;
 	return f->f_op->mmap && f->f_op->read ? 0 : -EACCES;

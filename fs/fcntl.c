@@ -186,6 +186,8 @@ static int check_mmap(const struct file *f, int prot, int flags)
 		return -EACCES;
 	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !(f->f_mode & FMODE_WRITE))
 		return -EACCES;
+	if ((prot & PROT_EXEC) && (READ_ONCE(f->f_mnt->flags) & MS_NOEXEC))
+		return -EPERM;
 	return f->f_op->mmap ? 0 : -ENODEV;
 }
 

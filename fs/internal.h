@@ -52,15 +52,29 @@ loff_t generic_file_llseek(struct file *file, loff_t off, int whence, loff_t end
 ssize_t dir_read(struct file *file, struct iov_iter *to, loff_t *pos); /* -EISDIR */
 loff_t dir_llseek(struct file *file, loff_t off, int whence);
 
-/* ---- mount.c ---- */
+/* ---- pwd.c ---- */
 extern struct fs_struct init_fs; /* root and working directory of the kernel itself */
+void fs_get_root(struct path *root);
+void fs_get_pwd(struct path *pwd);
+u32 current_umask(void);
+
+/* ---- mount.c ---- */
 struct mount *lookup_mnt(const struct path *at); /* with a reference, or NULL */
 void mntget(struct mount *m);
 void mntput(struct mount *m);
 void mount_rootfs(void);
-void fs_get_root(struct path *root);
-void fs_get_pwd(struct path *pwd);
-u32 current_umask(void);
+struct file_system_type *find_type(const char *name);
+struct mount *new_mount(struct file_system_type *type, const char *source, const char *options,
+			u32 flags);
+/* Another mount of the same tree, or of a part of it; ERR_PTR(-ENOMEM). */
+struct mount *clone_mount(const struct path *of);
+/* Hangs a new mount at @at; takes over both, also when it fails: -ENOTDIR, -ENOENT. */
+int mount_attach(struct mount *m, const struct path *at);
+/* Hangs it elsewhere; takes over @to. -EINVAL, -ENOTDIR, -ELOOP, -ENOENT. */
+int mount_move(struct mount *m, const struct path *to);
+/* Takes a mount out of the tree, of which the caller has a reference: -EBUSY if others have, too.
+ * @lazy: all the same, and all that is mounted on it; it lives on for those who use it. */
+int mount_detach(struct mount *m, bool lazy);
 struct file_system_type;
 extern struct file_system_type *file_systems; /* [mount_mutex] to change */
 /* @show is called for each mount that is in the tree; it holds no lock. */

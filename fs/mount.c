@@ -10,32 +10,17 @@
  *	mount_mutex   one mount(2) or umount(2) at a time; super blocks are made under it. Before
  *	              i_mutex.
  *	dcache_lock   the links between mounts and dentries (dcache.c).
- *	fs->lock      a task's root and working directory; a few instructions, outside of
- *	              nothing but reference counts.
  */
 
 #include "fs/internal.h"
-#include "kernel/cpu/syscall.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
-#include "kernel/mm/uaccess.h"
-
-#define MS_REMOUNT 32u
-#define MS_BIND    4096u
-#define MS_MOVE    8192u
-
-#define MNT_FORCE       1
-#define MNT_DETACH      2
-#define MNT_EXPIRE      4
-#define UMOUNT_NOFOLLOW 8
 
 static DEFINE_MUTEX(mount_mutex);
 static LIST_HEAD(mounts); /* [D] in the tree, in the order of mounting */
 static atomic_t next_id = ATOMIC_INIT(0), next_dev = ATOMIC_INIT(0);
 struct file_system_type *file_systems;
-
-struct fs_struct init_fs = {.refs = REFCOUNT_INIT(1), .lock = SPINLOCK_INIT(init_fs.lock)};
 
 int register_filesystem(struct file_system_type *type)
 {
@@ -107,6 +92,7 @@ void mntput(struct mount *m)
 {
 	if (!refcount_dec_and_test(&m->refs))
 		return;
+	dput(m->root);
 	put_super(m->sb);
 	kfree(m);
 }
@@ -123,8 +109,9 @@ void path_put(const struct path *p)
 	mntput(p->mnt);
 }
 
-/* Takes over the reference on @sb, also when it fails. */
-static struct mount *alloc_mount(struct super_block *sb)
+/* Takes over the reference on @sb, also when it fails. @root: what it shows. */
+static struct mount *alloc_mount(struct super_block *sb, struct dentry *root, const char *source,
+				 u32 flags)
 {
 	struct mount *m = kzalloc(sizeof(*m), GFP_KERNEL);
 
@@ -135,27 +122,36 @@ static struct mount *alloc_mount(struct super_block *sb)
 	refcount_set(&m->refs, 1);
 	m->id = atomic_inc_return(&next_id);
 	m->sb = sb;
-	m->root = sb->s_root;
+	m->root = dget(root);
 	m->parent = m;
+	m->flags = flags;
+	strscpy(m->source, source, sizeof(m->source));
 	INIT_LIST_HEAD(&m->link);
 	return m;
 }
 
-static struct mount *new_mount(struct file_system_type *type, const char *options)
+struct mount *new_mount(struct file_system_type *type, const char *source, const char *options,
+			u32 flags)
 {
 	struct super_block *sb;
 	struct mount *m;
 
 	mutex_lock(&mount_mutex);
 	sb = get_super(type, options);
-	m = IS_ERR(sb) ? (void *)sb : alloc_mount(sb);
+	m = IS_ERR(sb) ? (void *)sb : alloc_mount(sb, sb->s_root, source, flags);
 	mutex_unlock(&mount_mutex);
 	return m;
 }
 
+struct mount *clone_mount(const struct path *of)
+{
+	refcount_inc(&of->mnt->sb->refs); /* of->mnt has one, so it is alive */
+	return alloc_mount(of->mnt->sb, of->dentry, of->mnt->source, of->mnt->flags);
+}
+
 struct mount *kern_mount(struct file_system_type *type)
 {
-	return new_mount(type, "");
+	return new_mount(type, type->name, "", 0);
 }
 
 struct mount *lookup_mnt(const struct path *at)
@@ -174,25 +170,128 @@ struct mount *lookup_mnt(const struct path *at)
 	return NULL;
 }
 
-/* Hangs @m at @at, whose references it takes over; mount_mutex held. 0, -ENOENT (gone). */
-static int attach(struct mount *m, const struct path *at)
+/* [D] Hangs @m at @at, whose references it takes over. */
+static void hook(struct mount *m, const struct path *at)
 {
-	int err = 0;
+	m->parent = at->mnt;
+	m->mountpoint = at->dentry;
+	at->dentry->d_mounted = true;
+	list_add_tail(&m->link, &mounts);
+}
 
-	spin_lock(&dcache_lock);
-	if (at->dentry->d_unlinked) {
-		err = -ENOENT;
-	} else {
-		m->parent = at->mnt;
-		m->mountpoint = at->dentry;
-		at->dentry->d_mounted = true;
-		list_add_tail(&m->link, &mounts);
+/* [D] The opposite: @at gets the references. */
+static void unhook(struct mount *m, struct path *at)
+{
+	const struct mount *other;
+
+	*at = (struct path){m->parent, m->mountpoint};
+	list_del_init(&m->link);
+	at->dentry->d_mounted = false;
+	/* The same directory may be a mount point under another mount of its tree. */
+	list_for_each_entry(other, &mounts, link)
+		if (other->mountpoint == at->dentry)
+			at->dentry->d_mounted = true;
+	m->parent = m;
+	m->mountpoint = NULL;
+}
+
+/* [D] A mount on @m, or NULL. */
+static struct mount *child_of(const struct mount *m)
+{
+	struct mount *other;
+
+	list_for_each_entry(other, &mounts, link)
+		if (other->parent == m && other != m)
+			return other;
+	return NULL;
+}
+
+static bool same_kind(const struct mount *m, const struct path *at)
+{
+	return S_ISDIR(m->root->d_inode->i_mode) == S_ISDIR(at->dentry->d_inode->i_mode);
+}
+
+int mount_attach(struct mount *m, const struct path *at)
+{
+	int err = -ENOTDIR;
+
+	if (same_kind(m, at)) {
+		mutex_lock(&mount_mutex);
+		spin_lock(&dcache_lock);
+		err = at->dentry->d_unlinked ? -ENOENT : 0;
+		if (!err)
+			hook(m, at);
+		spin_unlock(&dcache_lock);
+		mutex_unlock(&mount_mutex);
 	}
-	spin_unlock(&dcache_lock);
+	if (err) {
+		mntput(m);
+		path_put(at);
+	}
 	return err;
 }
 
-static struct file_system_type *find_type(const char *name)
+int mount_move(struct mount *m, const struct path *to)
+{
+	const struct mount *up;
+	struct path from = *to;
+	int err = -EINVAL;
+
+	if (!same_kind(m, to)) {
+		path_put(to);
+		return -ENOTDIR;
+	}
+	mutex_lock(&mount_mutex);
+	spin_lock(&dcache_lock);
+	if (m->parent == m)
+		goto out; /* the root of all, or unmounted meanwhile */
+	err = -ELOOP;
+	for (up = to->mnt; up != m && up->parent != up; up = up->parent)
+		;
+	if (up == m)
+		goto out; /* into itself */
+	err = to->dentry->d_unlinked ? -ENOENT : 0;
+	if (err)
+		goto out;
+	unhook(m, &from);
+	hook(m, to);
+out:
+	spin_unlock(&dcache_lock);
+	mutex_unlock(&mount_mutex);
+	path_put(&from); /* the old place; the new one if nothing came of it */
+	return err;
+}
+
+int mount_detach(struct mount *m, bool lazy)
+{
+	struct mount *leaf, *child;
+	struct path at;
+	int err = 0;
+
+	do {
+		mutex_lock(&mount_mutex);
+		spin_lock(&dcache_lock);
+		leaf = m;
+		while ((child = child_of(leaf)) && lazy)
+			leaf = child;
+		/* One reference of the tree's and one of the caller's. */
+		if (m->parent == m || (!lazy && (child || refcount_read(&m->refs) > 2)))
+			err = -EBUSY; /* the root of all, or used */
+		else
+			unhook(leaf, &at);
+		spin_unlock(&dcache_lock);
+		mutex_unlock(&mount_mutex);
+		if (err)
+			return err;
+		path_put(&at);
+		if (leaf != m)
+			mntput(leaf); /* the tree's */
+	} while (leaf != m);
+	mntput(m);
+	return 0;
+}
+
+struct file_system_type *find_type(const char *name)
 {
 	struct file_system_type *t;
 
@@ -203,72 +302,10 @@ static struct file_system_type *find_type(const char *name)
 	return NULL;
 }
 
-int do_mount(const char *type_name, const char *path, const char *options)
-{
-	struct file_system_type *type = find_type(type_name);
-	struct mount *m;
-	struct path at;
-	int err;
-
-	if (!type)
-		return -ENODEV;
-	err = kern_path(path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &at);
-	if (err)
-		return err;
-	m = new_mount(type, options);
-	if (IS_ERR(m)) {
-		path_put(&at);
-		return (int)PTR_ERR(m);
-	}
-	mutex_lock(&mount_mutex);
-	err = attach(m, &at);
-	mutex_unlock(&mount_mutex);
-	if (err) {
-		mntput(m);
-		path_put(&at);
-	}
-	return err;
-}
-
-/* Takes a mount that nobody else uses out of the tree. The caller has a reference. */
-static int detach(struct mount *m)
-{
-	struct mount *other;
-	struct path at = {NULL, NULL};
-	int err = 0;
-
-	mutex_lock(&mount_mutex);
-	spin_lock(&dcache_lock);
-	/* One reference of the tree's and one of the caller's. */
-	if (m->parent == m || refcount_read(&m->refs) > 2)
-		err = -EBUSY; /* the root of all, or used */
-	list_for_each_entry(other, &mounts, link)
-		if (other->parent == m && other != m)
-			err = -EBUSY;
-	if (!err) {
-		at = (struct path){m->parent, m->mountpoint};
-		list_del_init(&m->link);
-		at.dentry->d_mounted = false;
-		/* The same directory may be a mount point under another mount of its tree. */
-		list_for_each_entry(other, &mounts, link)
-			if (other->mountpoint == at.dentry)
-				at.dentry->d_mounted = true;
-		m->parent = m;
-		m->mountpoint = NULL;
-	}
-	spin_unlock(&dcache_lock);
-	mutex_unlock(&mount_mutex);
-	if (!err) {
-		mntput(m); /* the tree's */
-		path_put(&at);
-	}
-	return err;
-}
-
 void mount_rootfs(void)
 {
 	struct file_system_type *type = find_type("tmpfs");
-	struct mount *m = type ? new_mount(type, "") : ERR_PTR(-ENODEV);
+	struct mount *m = type ? new_mount(type, "rootfs", "", 0) : ERR_PTR(-ENODEV);
 
 	if (IS_ERR(m))
 		panic("cannot mount the root file system: %ld", PTR_ERR(m));
@@ -304,217 +341,6 @@ void for_each_mount(void (*show)(struct mount *m, void *arg), void *arg)
 		mntput(prev);
 }
 
-/* ---- a task's root and working directory ---- */
-
-static struct fs_struct *current_fs(void)
-{
-	return current->fs ? current->fs : &init_fs;
-}
-
-void fs_get_root(struct path *root)
-{
-	struct fs_struct *fs = current_fs();
-
-	spin_lock(&fs->lock);
-	*root = fs->root;
-	path_get(root);
-	spin_unlock(&fs->lock);
-}
-
-void fs_get_pwd(struct path *pwd)
-{
-	struct fs_struct *fs = current_fs();
-
-	spin_lock(&fs->lock);
-	*pwd = fs->pwd;
-	path_get(pwd);
-	spin_unlock(&fs->lock);
-}
-
-u32 current_umask(void)
-{
-	return READ_ONCE(current_fs()->umask);
-}
-
-/* Takes over the references of @to. */
-static void fs_set(struct path *which, struct path to)
-{
-	struct fs_struct *fs = current->fs;
-	struct path old;
-
-	spin_lock(&fs->lock);
-	old = *which;
-	*which = to;
-	spin_unlock(&fs->lock);
-	path_put(&old);
-}
-
-SYSCALL_DEFINE1(umask, u32, mask)
-{
-	struct fs_struct *fs = current->fs;
-	u32 old;
-
-	spin_lock(&fs->lock);
-	old = fs->umask;
-	fs->umask = mask & 0777;
-	spin_unlock(&fs->lock);
-	return old;
-}
-
-SYSCALL_DEFINE1(chdir, const char __user *, name)
-{
-	struct path p;
-	int err = user_path_at(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &p);
-
-	if (err)
-		return err;
-	err = inode_permission(p.dentry->d_inode, MAY_EXEC);
-	if (err)
-		path_put(&p);
-	else
-		fs_set(&current->fs->pwd, p);
-	return err;
-}
-
-SYSCALL_DEFINE1(fchdir, unsigned, fd)
-{
-	struct fd f = fdget_path(fd);
-	struct path p;
-	int err = 0;
-
-	if (!f.file)
-		return -EBADF;
-	if (!f.file->f_dentry || !S_ISDIR(f.file->f_inode->i_mode))
-		err = -ENOTDIR;
-	else
-		err = inode_permission(f.file->f_inode, MAY_EXEC);
-	if (!err) {
-		p = (struct path){f.file->f_mnt, f.file->f_dentry};
-		path_get(&p);
-		fs_set(&current->fs->pwd, p);
-	}
-	fdput(f);
-	return err;
-}
-
-SYSCALL_DEFINE1(chroot, const char __user *, name)
-{
-	struct path p;
-	int err = user_path_at(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &p);
-
-	if (err)
-		return err;
-	err = inode_permission(p.dentry->d_inode, MAY_EXEC);
-	if (!err && current_fsuid() != 0)
-		err = -EPERM;
-	if (err)
-		path_put(&p);
-	else
-		fs_set(&current->fs->root, p);
-	return err;
-}
-
-SYSCALL_DEFINE2(getcwd, char __user *, buf, size_t, size)
-{
-	struct path root, pwd;
-	char *text = kmem_cache_alloc(names_cache, GFP_KERNEL);
-	ssize_t n;
-
-	if (!text)
-		return -ENOMEM;
-	fs_get_root(&root);
-	fs_get_pwd(&pwd);
-	n = READ_ONCE(pwd.dentry->d_unlinked) ? -ENOENT
-					      : path_text(&pwd, &root, text, PATH_MAX, true);
-	path_put(&pwd);
-	path_put(&root);
-	if (n >= 0 && (size_t)n + 1 > size)
-		n = -ERANGE;
-	else if (n >= 0 && copy_to_user(buf, text, (size_t)n + 1))
-		n = -EFAULT;
-	kmem_cache_free(names_cache, text);
-	return n < 0 ? n : n + 1;
-}
-
-/* ---- mount(2), umount2(2) ---- */
-
-/* A short string of the user's, or "" for NULL. */
-static int copy_word(char *dst, const char __user *src, size_t size)
-{
-	ssize_t n = 0;
-
-	if (src)
-		n = strncpy_from_user(dst, src, size);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n >= size)
-		return -EINVAL;
-	dst[n] = '\0';
-	return 0;
-}
-
-SYSCALL_DEFINE5(mount, const char __user *, source, const char __user *, target,
-		const char __user *, type, u64, flags, const char __user *, data)
-{
-	char type_name[32], options[128], *path;
-	int err;
-
-	err = copy_word(type_name, type, sizeof(type_name));
-	if (!err)
-		err = copy_word(options, data, sizeof(options));
-	if (err)
-		return err;
-	path = getname(target, false);
-	if (IS_ERR(path))
-		return PTR_ERR(path);
-	if (current_fsuid() != 0)
-		err = -EPERM;
-	else if (flags & (MS_REMOUNT | MS_BIND | MS_MOVE))
-		err = -EINVAL;
-	else
-		err = do_mount(type_name, path, options);
-	putname(path);
-	return err;
-}
-
-static int umount_path(struct path *p)
-{
-	struct mount *m = p->mnt;
-	int err = p->dentry == m->root ? 0 : -EINVAL;
-
-	mntget(m);
-	path_put(p);
-	if (!err)
-		err = detach(m);
-	mntput(m);
-	return err;
-}
-
-int do_umount(const char *name)
-{
-	struct path p;
-	int err = kern_path(name, LOOKUP_FOLLOW, &p);
-
-	return err ? err : umount_path(&p);
-}
-
-SYSCALL_DEFINE2(umount2, const char __user *, name, int, flags)
-{
-	struct path p;
-	int err;
-
-	if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
-		return -EINVAL;
-	err = user_path_at(AT_FDCWD, name, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &p);
-	if (err)
-		return err;
-	if (current_fsuid() != 0) {
-		path_put(&p);
-		return -EPERM;
-	}
-	return umount_path(&p);
-}
-
 /* ---- the tree a newly started machine has ---- */
 
 static void __init boot_dir(const char *name, u32 mode)
@@ -535,10 +361,11 @@ static int __init vfs_init(void)
 	boot_dir("/dev", 0755);
 	boot_dir("/proc", 0555);
 	boot_dir("/tmp", 01777);
-	if (do_mount("devtmpfs", "/dev", "") || do_mount("proc", "/proc", ""))
+	if (do_mount("devtmpfs", "devtmpfs", "/dev", "", 0) ||
+	    do_mount("proc", "proc", "/proc", "", 0))
 		panic("cannot mount /dev and /proc");
 	boot_dir("/dev/pts", 0755);
-	if (do_mount("devpts", "/dev/pts", ""))
+	if (do_mount("devpts", "devpts", "/dev/pts", "", 0))
 		panic("cannot mount /dev/pts");
 	init_fs.umask = 022; /* for the first process, umask(2) */
 	return 0;

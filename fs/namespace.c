@@ -33,9 +33,12 @@ static struct dentry *start_create(struct nameidata *nd, bool dir)
 		unlock_dir(parent);
 		return d;
 	}
-	err = may_create(parent, d);
 	if (!d->d_inode && nd->trailing && !dir)
 		err = -ENOENT;
+	else if (!d->d_inode)
+		err = mnt_want_write(nd->path.mnt) ?: may_create(parent, d);
+	else
+		err = -EEXIST;
 	if (err) {
 		dput(d);
 		unlock_dir(parent);
@@ -239,8 +242,8 @@ int do_unlinkat(int dfd, const char *name)
 
 	if (err)
 		return err;
-	err = -EISDIR;
-	if (nd.last_type != LAST_NORM)
+	err = nd.last_type != LAST_NORM ? -EISDIR : mnt_want_write(nd.path.mnt);
+	if (err)
 		goto out;
 	lock_dir(nd.path.dentry);
 	d = lookup_one(nd.path.dentry, nd.last, nd.last_len);
@@ -273,7 +276,7 @@ int do_rmdirat(int dfd, const char *name)
 	err = nd.last_type == LAST_DOT      ? -EINVAL
 	      : nd.last_type == LAST_DOTDOT ? -ENOTEMPTY
 	      : nd.last_type == LAST_ROOT   ? -EBUSY
-					    : 0;
+					    : mnt_want_write(nd.path.mnt);
 	if (err)
 		goto out;
 	lock_dir(nd.path.dentry);

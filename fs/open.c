@@ -37,20 +37,30 @@ static int access_wanted(u32 flags)
 	return masks[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
 }
 
-static int may_open(const struct inode *inode, u32 flags)
+static int may_open(const struct path *at, u32 flags)
 {
-	int mask = access_wanted(flags);
+	const struct inode *inode = at->dentry->d_inode;
+	int mask = access_wanted(flags), err;
+	u32 type = inode->i_mode & S_IFMT;
 
-	switch (inode->i_mode & S_IFMT) {
+	switch (type) {
 	case S_IFLNK:
 		return -ELOOP;
 	case S_IFDIR:
 		if (mask & MAY_WRITE)
 			return -EISDIR;
+		break;
+	case S_IFCHR:
+	case S_IFBLK:
+		if (READ_ONCE(at->mnt->flags) & MS_NODEV)
+			return -EACCES;
 	}
 	if ((flags & O_NOATIME) && !inode_owner_or_root(inode))
 		return -EPERM;
-	return inode_permission(inode, mask);
+	err = inode_permission(inode, mask);
+	if (!err && (mask & MAY_WRITE) && type == S_IFREG)
+		err = mnt_want_write(at->mnt);
+	return err;
 }
 
 /* A file on @at, which keeps its own references. ERR_PTR. */
@@ -107,7 +117,7 @@ static struct file *open_path(const struct path *at, u32 flags, bool created)
 			return ERR_PTR(-EISDIR);
 		if ((flags & O_DIRECTORY) && !S_ISDIR(inode->i_mode))
 			return ERR_PTR(-ENOTDIR);
-		err = may_open(inode, flags);
+		err = may_open(at, flags);
 	}
 	if (err)
 		return ERR_PTR(err);
@@ -174,7 +184,7 @@ static struct file *open_create(struct nameidata *nd, u32 flags, u32 mode)
 	if (d->d_inode) {
 		err = flags & O_EXCL ? -EEXIST : 0;
 	} else {
-		err = may_create(parent, d);
+		err = mnt_want_write(nd->path.mnt) ?: may_create(parent, d);
 		if (!err)
 			err = dir->i_op->create ? dir->i_op->create(dir, d, mode & ~current_umask())
 						: -EACCES;
@@ -214,7 +224,7 @@ static struct file *open_tmpfile(const struct path *dir, u32 flags, u32 mode)
 {
 	struct inode *parent = dir->dentry->d_inode, *inode;
 	char name[24];
-	int err = inode_permission(parent, MAY_WRITE | MAY_EXEC);
+	int err = inode_permission(parent, MAY_WRITE | MAY_EXEC) ?: mnt_want_write(dir->mnt);
 	struct file *f;
 
 	if (!err && (!parent->i_op || !parent->i_op->tmpfile))
@@ -382,7 +392,7 @@ SYSCALL_DEFINE2(truncate, const char __user *, name, loff_t, len)
 	else if (!S_ISREG(inode->i_mode))
 		err = -EINVAL;
 	if (!err)
-		err = inode_permission(inode, MAY_WRITE);
+		err = mnt_want_write(p.mnt) ?: inode_permission(inode, MAY_WRITE);
 	if (!err && (!inode->i_op || !inode->i_op->truncate))
 		err = -EINVAL;
 	if (!err)

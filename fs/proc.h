@@ -60,5 +60,6 @@ extern const struct inode_operations proc_place_iops, proc_exe_iops, proc_fd_iop
 extern const struct file_operations proc_fd_fops;
 int proc_show_fdinfo(struct task *t, const struct proc_ref *ref, struct seq *s);
 
-/* ---- proc_show.c ---- */
+/* ---- mountcalls.c ---- */
 void show_mounts(struct seq *s);
+void show_mountinfo(struct seq *s);

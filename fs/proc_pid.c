@@ -384,6 +384,12 @@ static int show_pid_mounts(struct task *t, const struct proc_ref *ref, struct se
 	return 0;
 }
 
+static int show_pid_mountinfo(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	show_mountinfo(s);
+	return 0;
+}
+
 int pid_store(const struct proc_ref *ref, const char *text)
 {
 	struct task *t;
@@ -558,6 +564,7 @@ static const struct pid_entry pid_entries[] = {
 	{"comm", S_IFREG | 0444, show_comm, NULL, NULL, false, NULL},
 	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false, NULL},
 	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false, NULL},
+	{"mountinfo", S_IFREG | 0444, show_pid_mountinfo, NULL, NULL, false, NULL},
 	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, NULL, false, NULL},
 	{"oom_score", S_IFREG | 0444, show_oom_score, NULL, NULL, false, NULL},
 	{"oom_score_adj", S_IFREG | 0644, show_oom_score_adj, NULL, NULL, false,

@@ -1,5 +1,5 @@
 /*
- * The general files of /proc that no other room has: time, version, mounts, load, and the switches
+ * The general files of /proc that no other room has: time, version, load, and the switches
  * below /proc/sys/kernel. Formats: proc(5).
  */
 
@@ -147,28 +147,6 @@ static void show_filesystems(struct seq *s)
 		seq_printf(s, "nodev\t%s\n", t->name);
 }
 PROC_ENTRY(filesystems, "filesystems", show_filesystems);
-
-static void show_mount(struct mount *m, void *arg)
-{
-	struct path p = {m, m->root};
-	struct seq *s = arg;
-	char *buf = kmem_cache_alloc(names_cache, GFP_KERNEL);
-
-	if (!buf) {
-		s->err = -ENOMEM;
-		return;
-	}
-	if (d_path(&p, buf, PATH_MAX) > 0)
-		seq_printf(s, "%s %s %s rw,relatime 0 0\n", m->sb->s_type->name, buf,
-			   m->sb->s_type->name);
-	putname(buf);
-}
-
-void show_mounts(struct seq *s)
-{
-	for_each_mount(show_mount, s);
-}
-PROC_ENTRY(mounts, "mounts", show_mounts);
 
 /* ---- sys/kernel, sys/vm ---- */
 

@@ -157,7 +157,7 @@ static int do_renameat(int odfd, const char *oname, int ndfd, const char *nname,
 	else if (to.last_type != LAST_NORM)
 		err = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	else
-		err = rename_between(&from, &to, flags);
+		err = mnt_want_write(from.path.mnt) ?: rename_between(&from, &to, flags);
 	path_end(&to);
 out_from:
 	path_end(&from);

@@ -214,16 +214,20 @@ struct statfs {
 	s64 f_namelen, f_frsize, f_flags, f_spare[4];
 };
 
-#define ST_VALID 0x20 /* f_flags means something */
+/* f_flags: those of the mount, which have the same bits as in mount(2). */
+#define ST_VALID    0x20
+#define ST_RELATIME 0x1000
 
-static int put_statfs(struct statfs __user *to, struct super_block *sb)
+static int put_statfs(struct statfs __user *to, const struct mount *m)
 {
+	struct super_block *sb = m->sb;
+	u32 flags = READ_ONCE(m->flags);
 	u64 blocks = 0, bfree = 0, files = 0;
 	struct statfs st = {.f_type = sb->s_magic,
 			    .f_bsize = PAGE_SIZE,
 			    .f_frsize = PAGE_SIZE,
 			    .f_namelen = NAME_MAX,
-			    .f_flags = ST_VALID};
+			    .f_flags = ST_VALID | flags | (flags & MS_NOATIME ? 0 : ST_RELATIME)};
 
 	if (sb->s_op->statfs)
 		sb->s_op->statfs(sb, &blocks, &bfree, &files);
@@ -242,7 +246,7 @@ SYSCALL_DEFINE2(statfs, const char __user *, name, struct statfs __user *, to)
 
 	if (err)
 		return err;
-	err = put_statfs(to, p.mnt->sb);
+	err = put_statfs(to, p.mnt);
 	path_put(&p);
 	return err;
 }
@@ -254,7 +258,7 @@ SYSCALL_DEFINE2(fstatfs, unsigned, fd, struct statfs __user *, to)
 
 	if (!f.file)
 		return -EBADF;
-	err = put_statfs(to, f.file->f_mnt->sb);
+	err = put_statfs(to, f.file->f_mnt);
 	fdput(f);
 	return err;
 }

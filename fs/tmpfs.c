@@ -67,7 +67,7 @@ static int tmpfs_truncate(struct inode *inode, loff_t len)
 
 static void touch_atime(const struct file *f, struct inode *i)
 {
-	if (f->f_flags & O_NOATIME)
+	if ((f->f_flags & O_NOATIME) || (READ_ONCE(f->f_mnt->flags) & (MS_NOATIME | MS_RDONLY)))
 		return;
 	/* As "relatime": once after each change is enough for everyone. */
 	if (i->i_atime <= i->i_mtime || i->i_atime <= i->i_ctime)

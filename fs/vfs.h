@@ -128,18 +128,34 @@ struct mount {
 	refcount_t refs;           /* 1 while attached, and one a struct path */
 	int id;                    /* [I] fdinfo's mnt_id */
 	struct super_block *sb;    /* [I] */
-	struct dentry *root;       /* [I] */
+	struct dentry *root;       /* [I] with a reference */
 	struct mount *parent;      /* [D] itself for the root and for internal mounts */
 	struct dentry *mountpoint; /* [D] with a reference, and one on parent */
 	struct list_head link;     /* [D] all attached mounts */
+	u32 flags;                 /* MS_*, mount(2); one word, written as a whole */
+	char source[32];           /* [I] what mount(2) was given as device, cut */
 };
+
+#define MS_RDONLY  0x1u
+#define MS_NOSUID  0x2u
+#define MS_NODEV   0x4u
+#define MS_NOEXEC  0x8u
+#define MS_NOATIME 0x400u
+#define MNT_FLAGS  (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME)
+
+/* May something there be changed? 0 or -EROFS. */
+static inline int mnt_want_write(const struct mount *m)
+{
+	return READ_ONCE(m->flags) & MS_RDONLY ? -EROFS : 0;
+}
 
 /* -EBUSY if there is one of this name. Any time from core_initcall on. */
 int register_filesystem(struct file_system_type *type);
 /* Mounts inside the kernel, in no directory; ERR_PTR. From fs_initcall on. */
 struct mount *kern_mount(struct file_system_type *type);
-/* mount -t TYPE none PATH, by the kernel at boot or by mount(2). */
-int do_mount(const char *type, const char *path, const char *options);
+/* mount -t TYPE SOURCE PATH, by the kernel at boot or by mount(2); @flags: MNT_FLAGS. */
+int do_mount(const char *type, const char *source, const char *path, const char *options,
+	     u32 flags);
 /* The opposite: -EINVAL if nothing is mounted at @path, -EBUSY if somebody uses it. */
 int do_umount(const char *path);
 

@@ -35,7 +35,7 @@ $(BUILD)/user/tests/%: tests/abi/%.c
 
 $(BUILD)/user/tests/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(Q)$(MUSL_CC) $(UCFLAGS) -MMD -MP -MF $@.d $< -o $@
+	$(Q)$(MUSL_CC) $(UCFLAGS) -I. -MMD -MP -MF $@.d $< -o $@
 
 $(BUILD)/user/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)

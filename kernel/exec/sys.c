@@ -9,6 +9,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
+#include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
@@ -287,9 +288,19 @@ SYSCALL_DEFINE1(uname, struct utsname __user *, uname)
 	return copy_to_user(uname, &copy, sizeof(copy)) ? -EFAULT : 0;
 }
 
-static long set_uts_name(char *field, const char __user *uname, int len)
+static void store_uts_name(char *field, const char *text, size_t len)
 {
 	char name[65] = {0};
+
+	memcpy(name, text, len);
+	spin_lock(&uts_lock);
+	memcpy(field, name, sizeof(name));
+	spin_unlock(&uts_lock);
+}
+
+static long set_uts_name(char *field, const char __user *uname, int len)
+{
+	char name[64];
 
 	if (current->signal->euid)
 		return -EPERM;
@@ -297,9 +308,7 @@ static long set_uts_name(char *field, const char __user *uname, int len)
 		return -EINVAL;
 	if (copy_from_user(name, uname, (size_t)len))
 		return -EFAULT;
-	spin_lock(&uts_lock);
-	memcpy(field, name, sizeof(name));
-	spin_unlock(&uts_lock);
+	store_uts_name(field, name, (size_t)len);
 	return 0;
 }
 
@@ -312,6 +321,25 @@ SYSCALL_DEFINE2(setdomainname, const char __user *, uname, int, len)
 {
 	return set_uts_name(uts.domainname, uname, len);
 }
+
+#define UTS_ENTRY(field, file) \
+	static void show_##field(struct seq *s) \
+	{ \
+		char name[65]; \
+		spin_lock(&uts_lock); \
+		memcpy(name, uts.field, sizeof(name)); \
+		spin_unlock(&uts_lock); \
+		seq_printf(s, "%s\n", name); \
+	} \
+	static int store_##field(const char *text, size_t len) \
+	{ \
+		store_uts_name(uts.field, text, min(len, (size_t)64)); \
+		return 0; \
+	} \
+	PROC_ENTRY_RW(field, "sys/kernel/" file, show_##field, store_##field)
+
+UTS_ENTRY(nodename, "hostname");
+UTS_ENTRY(domainname, "domainname");
 
 struct sysinfo {
 	s64 uptime;

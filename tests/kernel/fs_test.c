@@ -200,7 +200,7 @@ KTEST(mount_umount)
 	struct file *f;
 
 	EXPECT(!do_mkdirat(AT_FDCWD, "/tmp/m", 0755));
-	EXPECT(!do_mount("tmpfs", "/tmp/m", ""));
+	EXPECT(!do_mount("tmpfs", "none", "/tmp/m", "", 0));
 	EXPECT(!do_mkdirat(AT_FDCWD, "/tmp/m/a", 0755) &&
 	       !do_mkdirat(AT_FDCWD, "/tmp/m/a/b", 0755));
 	f = filp_open("/tmp/m/a/b/file", O_RDWR | O_CREAT, 0600);

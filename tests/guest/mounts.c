@@ -1,0 +1,220 @@
+/*
+ * Mounts, which need root: what each flag of mount(2) forbids, bind mounts, moving, lazy unmounting,
+ * what /proc says, and the inotify events of an unmount. On Linux it runs as root, alone:
+ *
+ *	unshare -m build/user/tests/mounts
+ */
+#include "tests/abi/tap.h"
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static void make(const char *name, const char *text)
+{
+	int fd = must(open(name, O_WRONLY | O_CREAT, 0755));
+
+	must(write(fd, text, strlen(text)));
+	close(fd);
+}
+
+static bool exists(const char *name)
+{
+	return !access(name, F_OK);
+}
+
+/* The line of /proc/@file that has the word @word. */
+static const char *line_of(const char *file, const char *word)
+{
+	static char line[512];
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s", file);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, word)) {
+			fclose(f);
+			return line;
+		}
+	}
+	if (f)
+		fclose(f);
+	return "";
+}
+
+static void test_read_only(void)
+{
+	struct statfs sf;
+	int fd;
+
+	ok(!mount("some device", "m", "tmpfs", MS_NOSUID, ""), "mount a tmpfs");
+	make("m/f", "text");
+	must(mkdir("m/d", 0755));
+	must(symlink("f", "m/s"));
+	must(mkfifo("m/p", 0600));
+	must(mknod("m/null", S_IFCHR | 0666, 1 << 8 | 3));
+	ok(strstr(line_of("mounts", "some\\040device"), " tmpfs rw,nosuid,"), "in /proc/mounts");
+	ok(!mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), "remount it read-only");
+	ok(strstr(line_of("mounts", "some\\040device"), " tmpfs ro,"), "in /proc/mounts");
+	ok(strstr(line_of("self/mountinfo", "some\\040device"), "/m ro,"), "in mountinfo");
+	ok(!statfs("m", &sf) && (sf.f_flags & ST_RDONLY) && !(sf.f_flags & ST_NODEV), "statfs");
+	fails(open("m/f", O_RDWR), EROFS);
+	fails(open("m/f", O_RDONLY | O_TRUNC), EROFS);
+	fails(open("m/new", O_RDWR | O_CREAT, 0600), EROFS);
+	fd = open("m/f", O_RDONLY | O_CREAT, 0600);
+	ok(fd >= 0, "what is there can be opened to read, O_CREAT or not");
+	fails(fchmod(fd, 0700), EROFS);
+	fails(fchown(fd, 1, 1), EROFS);
+	fails(futimens(fd, NULL), EROFS);
+	close(fd);
+	fails(open("m", O_TMPFILE | O_RDWR, 0600), EROFS);
+	fails(mkdir("m/new", 0700), EROFS);
+	fails(mkdir("m/d", 0700), EEXIST);
+	fails(mknod("m/new", S_IFIFO | 0600, 0), EROFS);
+	fails(symlink("x", "m/new"), EROFS);
+	fails(link("m/f", "m/new"), EROFS);
+	fails(unlink("m/f"), EROFS);
+	fails(unlink("m/none"), EROFS);
+	fails(rmdir("m/d"), EROFS);
+	fails(rename("m/f", "m/new"), EROFS);
+	fails(truncate("m/f", 1), EROFS);
+	fails(chmod("m/f", 0700), EROFS);
+	fails(chown("m/f", 1, 1), EROFS);
+	fails(utimensat(AT_FDCWD, "m/f", NULL, 0), EROFS);
+	fails(access("m/f", W_OK), EROFS);
+	fails(access("m", W_OK), EROFS);
+	ok(!access("m/f", R_OK | X_OK), "but reading is well");
+	fd = open("m/p", O_RDWR);
+	ok(fd >= 0 && write(fd, "x", 1) == 1, "a FIFO may be written");
+	close(fd);
+	fd = open("m/null", O_RDWR);
+	ok(fd >= 0 && write(fd, "x", 1) == 1, "and a device");
+	close(fd);
+	ok(!mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_NODEV | MS_NOEXEC, NULL),
+	   "writable again");
+	ok(!truncate("m/f", 2), "truncate");
+	fails(open("m/null", O_RDWR), EACCES);
+	fails(access("m/f", X_OK), EACCES);
+	if (!must(fork())) {
+		execl("m/f", "f", NULL);
+		_exit(errno);
+	}
+	int status;
+	wait(&status);
+	ok(WEXITSTATUS(status) == EACCES, "MS_NOEXEC");
+	fd = must(open("m/f", O_RDONLY));
+	fails(mmap(NULL, 1, PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0, EPERM);
+	fails(umount("m"), EBUSY);
+	close(fd);
+	ok(!umount("m") && !exists("m/f"), "umount");
+	fails(umount("m"), EINVAL);
+}
+
+static void test_bind(void)
+{
+	struct stat a, b;
+
+	must(mkdir("from", 0700));
+	must(mkdir("from/sub", 0700));
+	make("from/sub/f", "bound");
+	make("file", "other");
+	ok(!mount("from/sub", "m", NULL, MS_BIND, NULL), "MS_BIND");
+	ok(!stat("m/f", &a) && !stat("from/sub/f", &b) && a.st_ino == b.st_ino &&
+		   a.st_dev == b.st_dev,
+	   "one file, two ways");
+	make("m/g", "new");
+	ok(exists("from/sub/g"), "what is made here is there");
+	fails(rename("m/g", "from/g"), EXDEV);
+	fails(link("m/g", "from/g"), EXDEV);
+	ok(!mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), "read-only here");
+	fails(unlink("m/g"), EROFS);
+	ok(!unlink("from/sub/g"), "and writable there");
+	fails(mount("file", "m", NULL, MS_BIND, NULL), ENOTDIR);
+	ok(!mount("from/sub/f", "file", NULL, MS_BIND, NULL), "a file on a file");
+	ok(!stat("file", &a) && a.st_ino == b.st_ino, "is seen in its place");
+	fails(unlink("file"), EBUSY);
+	ok(!umount("file") && !stat("file", &a) && a.st_ino != b.st_ino, "and goes");
+	ok(!chdir("m/.."), "\"..\" leads out of it");
+	ok(exists("from"), "to where it is mounted");
+	ok(!umount("m"), "umount");
+	must(unlink("file"));
+	must(unlink("from/sub/f"));
+	must(rmdir("from/sub"));
+	must(rmdir("from"));
+}
+
+static void test_move(void)
+{
+	int fd, dir;
+	char c;
+
+	must(mkdir("to", 0700));
+	must(mount("none", "m", "tmpfs", 0, NULL));
+	make("m/f", "moved");
+	must(mkdir("m/in", 0700));
+	must(mount("none", "m/in", "tmpfs", 0, NULL));
+	make("m/in/g", "deeper");
+	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	fails(mount("m", "m/in", NULL, MS_MOVE, NULL), ELOOP);
+	ok(!mount("m", "to", NULL, MS_MOVE, NULL), "MS_MOVE");
+	ok(exists("to/f") && exists("to/in/g") && !exists("m/f"), "with what is mounted on it");
+	fails(umount("to"), EBUSY);
+	fd = must(open("to/in/g", O_RDONLY));
+	dir = must(open("to", O_PATH));
+	ok(!umount2("to", MNT_DETACH) && !exists("to/f"), "MNT_DETACH");
+	ok(read(fd, &c, 1) == 1 && c == 'd', "an open file goes on");
+	ok(!faccessat(dir, "f", R_OK, 0), "and so does a directory");
+	ok(faccessat(dir, "in/g", R_OK, 0) == -1, "but what was mounted on it is gone");
+	close(fd);
+	close(dir);
+	must(rmdir("to"));
+	fails(mount("none", "none", "tmpfs", 0, NULL), ENOENT);
+	fails(mount("none", "m", "nonefs", 0, NULL), ENODEV);
+	fails(mount("none", "/proc/version", "tmpfs", 0, NULL), ENOTDIR);
+	fails(umount2("m", 0x100), EINVAL);
+	if (!must(fork())) {
+		must(setuid(1234));
+		_exit(mount("none", "/proc", "tmpfs", 0, NULL) == -1 && errno == EPERM ? 0 : 1);
+	}
+	int status;
+	wait(&status);
+	ok(!status, "it is for root");
+}
+
+static void test_unmount_event(void)
+{
+	char buf[256] __attribute__((aligned(8)));
+	struct inotify_event *e = (struct inotify_event *)buf;
+	int in = must(inotify_init1(IN_NONBLOCK));
+
+	must(mount("none", "m", "tmpfs", 0, NULL));
+	make("m/f", "x");
+	must(inotify_add_watch(in, "m/f", IN_MODIFY));
+	ok(!umount("m"), "a watch does not keep a mount");
+	ok(read(in, buf, 16) == 16 && e->mask == IN_UNMOUNT && e->wd == 1, "IN_UNMOUNT");
+	ok(read(in, buf, 16) == 16 && e->mask == IN_IGNORED && e->wd == 1, "IN_IGNORED");
+	close(in);
+}
+
+int main(void)
+{
+	char dir[] = "/tmp/mounts-XXXXXX";
+
+	must(mkdtemp(dir) ? 0 : -1);
+	must(chdir(dir));
+	must(mkdir("m", 0755));
+	test_read_only();
+	test_bind();
+	test_move();
+	test_unmount_event();
+	must(rmdir("m"));
+	must(chdir("/"));
+	ok(!rmdir(dir), "nothing is left behind");
+	return tap_done();
+}
