@@ -23,6 +23,11 @@ struct binary {
 	void (*close)(struct binary *b);
 };
 
+/* layout.c, for the process that is getting a new program. */
+void layout_choose(struct mm *mm); /* stack_top, mmap_base, exec_base */
+u64 layout_heap(u64 end);          /* where the heap begins, with the program's end below */
+u64 layout_stack_pointer(u64 sp);  /* a little lower, and a multiple of 16 */
+
 /*
  * Turns the current kernel thread into a process without a program: process 1, before do_execve().
  * 0 or -ENOMEM.

@@ -58,8 +58,7 @@
 #define MAX_STRING    (32 * PAGE_SIZE) /* one argument */
 #define MIN_ARGS      (32 * PAGE_SIZE) /* what always fits */
 #define MAX_ARGS      (6ul << 20)
-#define STACK_RESERVE (32 * PAGE_SIZE) /* mapped below what is on the stack at the start */
-#define PIE_BASE      0x555555554000ul
+#define STACK_RESERVE (34 * PAGE_SIZE) /* mapped below what is on the stack at the start */
 
 /* argv, envp and the path: the strings one after the other. */
 struct arg_block {
@@ -381,7 +380,6 @@ static void begin_new_program(struct exec *x)
 
 static int map_stack(struct exec *x)
 {
-	u64 limit = current->signal->rlim[RLIMIT_STACK].rlim_cur;
 	u64 used = x->args.len + (size_t)(x->args.argc + x->args.envc) * sizeof(u64);
 	u64 size = PAGE_ALIGN(used) + STACK_RESERVE;
 	int prot = PROT_READ | PROT_WRITE | (x->elf.exec_stack ? PROT_EXEC : 0);
@@ -389,16 +387,13 @@ static int map_stack(struct exec *x)
 	struct vm_area *vma;
 	long at;
 
-	mm->stack_top = USER_TOP;
-	/* Room for the largest stack, within reason; all else is placed below. */
-	mm->mmap_base = PAGE_ALIGN(USER_TOP - clamp(limit, 128ul << 20, USER_TOP / 6 * 5) -
-				   256 * PAGE_SIZE);
-	at = do_mmap(mm, USER_TOP - size, size, prot,
+	layout_choose(mm);
+	at = do_mmap(mm, mm->stack_top - size, size, prot,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, NULL, NULL, 0);
 	if (at < 0)
 		return (int)at;
 	mutex_lock(&mm->lock);
-	vma = find_vma(mm, USER_TOP - 1);
+	vma = find_vma(mm, mm->stack_top - 1);
 	vma->flags |= VM_STACK;
 	mutex_unlock(&mm->lock);
 	return 0;
@@ -411,7 +406,7 @@ static int map_program(struct exec *x, struct elf_image *prog, struct elf_image 
 	int err = map_stack(x);
 
 	if (!err)
-		err = elf_map(&x->elf, PIE_BASE, prog);
+		err = elf_map(&x->elf, mm->exec_base, prog);
 	if (!err && x->interp_b)
 		err = elf_map(&x->interp, 0, interp);
 	if (err)
@@ -420,7 +415,7 @@ static int map_program(struct exec *x, struct elf_image *prog, struct elf_image 
 	if (x->vdso < 0)
 		return (int)x->vdso;
 	mutex_lock(&mm->lock);
-	mm->brk_start = mm->brk = prog->end;
+	mm->brk_start = mm->brk = layout_heap(prog->end);
 	mutex_unlock(&mm->lock);
 	return 0;
 }
@@ -482,12 +477,12 @@ static int fill_stack(struct exec *x, const struct elf_image *prog, const struct
 {
 	static const char platform[] = "x86_64";
 	const struct arg_block *a = &x->args;
-	u64 strings = USER_TOP - sizeof(u64) - a->len, at = strings;
+	struct mm *mm = current->mm;
+	u64 strings = mm->stack_top - sizeof(u64) - a->len, at = strings;
 	u64 platform_at = strings - sizeof(platform), random_at = (platform_at - 16) & ~15ul;
 	size_t words = 1 + (size_t)a->argc + 1 + (size_t)a->envc + 1 + 2 * NR_AUX;
 	u64 *vec = kvmalloc(words * sizeof(u64), GFP_KERNEL), *p = vec;
 	const char *s = a->buf;
-	struct mm *mm = current->mm;
 	u8 random[16];
 	int err = 0;
 
@@ -498,7 +493,7 @@ static int fill_stack(struct exec *x, const struct elf_image *prog, const struct
 	p = put_pointers(p, a->argc, &s, &at);
 	p = put_pointers(p, a->envc, &s, &at);
 	put_auxv(p, x, prog, interp, at, random_at, platform_at);
-	*sp = (random_at - words * sizeof(u64)) & ~15ul;
+	*sp = layout_stack_pointer(random_at - words * sizeof(u64));
 	if (copy_to_user((void __user *)strings, a->buf, a->len) ||
 	    copy_to_user((void __user *)platform_at, platform, sizeof(platform)) ||
 	    copy_to_user((void __user *)random_at, random, sizeof(random)) ||

@@ -169,6 +169,7 @@ static struct signal_struct *signal_copy(struct signal_struct *old)
 		return NULL;
 	memcpy(g->rlim, old->rlim, sizeof(g->rlim));
 	g->cpu_timers = g->rlim[RLIMIT_CPU].rlim_cur != RLIM_INFINITY;
+	g->personality = old->personality;
 	g->oom_score_adj = old->oom_score_adj;
 	g->oom_score_adj_min = old->oom_score_adj_min;
 	g->uid = old->uid;

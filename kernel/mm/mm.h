@@ -104,6 +104,7 @@ struct mm {
 	u64 brk_start, brk; /* [lock] */
 	u64 mmap_base;      /* [I] areas are placed below it, downwards */
 	u64 stack_top;      /* [I] */
+	u64 exec_base;      /* [I] a position-independent program goes there */
 	u64 arg_start, arg_end, env_start, env_end; /* [lock] for /proc/PID/cmdline */
 	u64 nr_pages;                               /* [lock] resident pages */
 	u64 total_vm, data_vm, locked_vm;           /* [lock] mapped pages: limits.c */

@@ -88,6 +88,7 @@ struct signal_struct {
 	pid_t pgrp, session;                  /* [T] */
 	struct list_head pgrp_link;           /* [T] hash chain of process groups */
 	int pdeath_signal;                    /* [T] sent to it when its parent ends, prctl(2) */
+	unsigned personality;                 /* [c] personality(2) */
 	bool did_exec;                        /* [T] too late for setpgid(2) by the parent */
 	struct ctty *tty;                     /* [T] controlling terminal, or NULL */
 	pid_t tty_old_pgrp;                   /* [T] its foreground group when it was hung up */
