@@ -55,15 +55,43 @@ static int binary_mmap(struct binary *b, u64 len, int prot, u64 off, const struc
 
 static struct binary *binary_open_interp(struct binary *b, const char *path);
 
+/* The program's file in an address space: nobody may write to it while that lives. */
+static void get_exe(void *exe)
+{
+	struct file *f = exe;
+
+	__atomic_fetch_sub(&f->f_inode->i_writecount, 1, __ATOMIC_RELAXED); /* it is below 0 */
+	get_file(f);
+}
+
+static void put_exe(void *exe)
+{
+	struct file *f = exe;
+
+	allow_write_access(f->f_inode);
+	fput(f);
+}
+
+static void binary_hold(struct binary *b, struct mm *mm)
+{
+	struct exec_file *x = b->priv;
+
+	get_exe(x->file);
+	mm->exe = x->file;
+}
+
 static void binary_close(struct binary *b)
 {
 	struct exec_file *x = b->priv;
 
-	fput(x->file);
+	put_exe(x->file);
 	kfree(x);
 }
 
-/* Only an ordinary file with x permission, and of a kind that can be mapped, can be run. */
+/*
+ * Only an ordinary file with x permission, of a kind that can be mapped, and that nobody has open
+ * for writing, can be run. 0: and nobody can write to it from now on.
+ */
 static int may_execute(const struct file *f)
 {
 	if (!S_ISREG(f->f_inode->i_mode))
@@ -72,7 +100,9 @@ static int may_execute(const struct file *f)
 		return -EACCES;
 	if (inode_permission(f->f_inode, MAY_EXEC))
 		return -EACCES;
-	return f->f_op->mmap && f->f_op->read ? 0 : -EACCES;
+	if (!f->f_op->mmap || !f->f_op->read)
+		return -EACCES;
+	return deny_write_access(f->f_inode);
 }
 
 /* Takes over @f, or its ERR_PTR; @path is the name it goes by. ERR_PTR. */
@@ -86,16 +116,18 @@ static struct binary *binary_from_file(struct file *f, const char *path)
 	err = may_execute(f);
 	if (err)
 		goto put;
-	err = -ENOMEM;
 	x = kmalloc(sizeof(*x), GFP_KERNEL);
-	if (!x)
-		goto put;
+	if (!x) {
+		put_exe(f);
+		return ERR_PTR(-ENOMEM);
+	}
 	if (d_path(&(struct path){f->f_mnt, f->f_dentry}, x->exe, sizeof(x->exe)) < 0)
 		strscpy(x->exe, path, sizeof(x->exe)); /* it has no name any more */
 	x->file = f;
 	x->bin = (struct binary){
 		.read = binary_read,
 		.mmap = binary_mmap,
+		.hold = binary_hold,
 		.path = path,
 		.exe = x->exe,
 		.priv = x,
@@ -399,3 +431,11 @@ static int start_init(void)
 	return 0;
 }
 user_initcall(start_init);
+
+static int __init exe_init(void)
+{
+	mm_exe_get = get_exe;
+	mm_exe_put = put_exe;
+	return 0;
+}
+core_initcall(exe_init);

@@ -95,6 +95,8 @@ void fput(struct file *f)
 		f->f_op->fasync(-1, f, false);
 	if (f->f_op->release)
 		f->f_op->release(f);
+	if (f->f_mode & FMODE_WRITER)
+		put_write_access(f->f_inode);
 	file_free(f);
 }
 

@@ -79,6 +79,29 @@ void iput(struct inode *i)
 	kmem_cache_free(inode_cache, i);
 }
 
+/* One more on the side of @step, unless the other side is there. */
+static int share_access(struct inode *i, int step)
+{
+	int old = READ_ONCE(i->i_writecount);
+
+	do {
+		if (old * step < 0)
+			return -ETXTBSY;
+	} while (!__atomic_compare_exchange_n(&i->i_writecount, &old, old + step, false,
+					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	return 0;
+}
+
+int get_write_access(struct inode *i)
+{
+	return share_access(i, 1);
+}
+
+int deny_write_access(struct inode *i)
+{
+	return share_access(i, -1);
+}
+
 void inode_touch(struct inode *i)
 {
 	i->i_mtime = i->i_ctime = ktime_get_real();

@@ -82,10 +82,16 @@ static struct file *open_inode(const struct path *at, u32 flags)
 		return f;
 	}
 	f->f_op = inode->i_fop;
-	if (f->f_op->open)
+	if ((f->f_mode & FMODE_WRITE) && S_ISREG(inode->i_mode)) {
+		err = get_write_access(inode);
+		f->f_mode |= err ? 0 : FMODE_WRITER;
+	}
+	if (!err && f->f_op->open)
 		err = f->f_op->open(inode, f); /* may put operations of its own in place */
 	f->f_flags &= ~O_NOCTTY;               /* only a terminal's open() cares */
 	if (err) {
+		if (f->f_mode & FMODE_WRITER)
+			put_write_access(inode);
 		free_unopened_file(f);
 		return ERR_PTR(err);
 	}
@@ -102,6 +108,18 @@ int do_truncate(struct inode *inode, loff_t len)
 	err = inode->i_op->truncate(inode, len);
 	inode_touch(inode);
 	mutex_unlock(&inode->i_mutex);
+	return err;
+}
+
+/* By name, or by a file that need not be open for writing. */
+static int truncate_unless_run(struct inode *inode, loff_t len)
+{
+	int err = get_write_access(inode);
+
+	if (err)
+		return err;
+	err = do_truncate(inode, len);
+	put_write_access(inode);
 	return err;
 }
 
@@ -128,7 +146,7 @@ static struct file *open_path(const struct path *at, u32 flags, bool created)
 	if (created || !(flags & O_TRUNC) || !S_ISREG(inode->i_mode) || !inode->i_op ||
 	    !inode->i_op->truncate)
 		return f;
-	err = do_truncate(inode, 0);
+	err = truncate_unless_run(inode, 0);
 	if (err) {
 		fput(f);
 		return ERR_PTR(err);
@@ -398,7 +416,7 @@ SYSCALL_DEFINE2(truncate, const char __user *, name, loff_t, len)
 	if (!err)
 		err = check_size_limit(inode, len);
 	if (!err)
-		err = do_truncate(inode, len);
+		err = truncate_unless_run(inode, len);
 	if (!err)
 		notify_dentry(p.dentry, IN_MODIFY);
 	path_put(&p);

@@ -67,7 +67,7 @@ struct inode {
 	struct watch *i_watches;             /* fs/inotify.c; NULL if nobody watches */
 	struct inode_locks *i_locks;         /* fs/lock.c; NULL until the first lock */
 	void *i_private;                     /* file system's own: pages, pipe, device */
-	u64 i_private2;
+	int i_writecount; /* [a] files open for writing; below 0: programs that run from it */
 };
 
 /*
@@ -166,6 +166,20 @@ int do_umount(const char *path);
 struct inode *new_inode(struct super_block *sb, u32 mode);
 struct inode *iget(struct inode *i); /* one more reference */
 void iput(struct inode *i);
+/*
+ * A program's file is not written to while it runs: open(2). Writers count up, programs down, and
+ * whoever comes to a file of the other kind gets -ETXTBSY.
+ */
+int get_write_access(struct inode *i);
+int deny_write_access(struct inode *i);
+static inline void put_write_access(struct inode *i)
+{
+	__atomic_fetch_sub(&i->i_writecount, 1, __ATOMIC_RELEASE);
+}
+static inline void allow_write_access(struct inode *i)
+{
+	__atomic_fetch_add(&i->i_writecount, 1, __ATOMIC_RELEASE);
+}
 /* Sets the time of modification (and of change) to now. i_mutex held. */
 void inode_touch(struct inode *i);
 /* The root dentry of a new super block over @root (reference taken over); NULL without memory. */

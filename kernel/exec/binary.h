@@ -12,6 +12,8 @@ struct binary {
 	/* What a private mapping of the file stands on, as do_mmap() takes it. 0 or -errno. */
 	int (*mmap)(struct binary *b, u64 len, int prot, u64 off, const struct vm_ops **ops,
 		    void **object);
+	/* Makes mm->exe the file, with a reference: it is not written to while the program runs. */
+	void (*hold)(struct binary *b, struct mm *mm);
 	const char *path; /* as execve got it: AT_EXECFN */
 	const char *exe;  /* absolute: /proc/PID/exe */
 	/* Scripts: the interpreter's words and the script's path, NULL-terminated, in place of the

@@ -574,6 +574,7 @@ static int prepare(struct exec *x, const char __user *const __user *argv,
 	x->exe = kstrdup(x->b->exe, GFP_KERNEL);
 	if (!x->mm || !x->fpu || !x->exe)
 		return -ENOMEM;
+	x->b->hold(x->b, x->mm);
 	if (refcount_read(&current->signal->sighand->refs) == 1)
 		return 0;
 	x->sighand = sighand_alloc(current->signal->sighand);

@@ -19,6 +19,7 @@
 #include "kernel/lib/init.h"
 
 static struct kmem_cache *mm_cache;
+void (*mm_exe_get)(void *exe), (*mm_exe_put)(void *exe);
 
 static int mm_cache_init(void)
 {
@@ -82,6 +83,10 @@ struct mm *mm_dup(struct mm *old)
 		return NULL;
 	mutex_lock(&old->lock);
 	mutex_lock_nested(&mm->lock, 1);
+	if (old->exe) {
+		mm->exe = old->exe;
+		mm_exe_get(mm->exe);
+	}
 	mm->brk_start = old->brk_start;
 	mm->brk = old->brk;
 	mm->mmap_base = old->mmap_base;
@@ -123,6 +128,8 @@ void mm_put(struct mm *mm)
 		vma_remove(mm, vma);
 	}
 	mutex_unlock(&mm->lock);
+	if (mm->exe)
+		mm_exe_put(mm->exe);
 	if (unlikely(mm->oom))
 		oom_victim_gone(mm);
 	mm_drop(mm);

@@ -110,8 +110,12 @@ struct mm {
 	u64 total_vm, data_vm, locked_vm;           /* [lock] mapped pages: limits.c */
 	u32 def_flags;                              /* [lock] of new areas: mlockall(2) */
 	u64 cpumask;                                /* [a] CPUs that have it loaded */
+	void *exe;                                  /* [I] the program's file, fs/'s own, or NULL */
 	int oom;                                    /* [a] OOM_*: killed for its memory */
 };
+
+/* fs/ sets these: another address space refers to mm->exe; one less. */
+extern void (*mm_exe_get)(void *exe), (*mm_exe_put)(void *exe);
 
 struct mm *mm_alloc(void);         /* empty, one user; NULL without memory */
 struct mm *mm_dup(struct mm *old); /* copy-on-write copy for fork(2); NULL without memory */
