@@ -219,12 +219,15 @@ static bool begin(void)
 
 void kasan_report(u64 addr, size_t size, bool write, u64 ip)
 {
-	bool real = has_shadow(addr);
-	u64 bad = real ? first_bad(addr, size) : addr;
 	const char *kind;
+	bool real;
+	u64 bad;
 
+	/* First: before kasan_init() there are no tables to look into, and nothing found is true. */
 	if (!begin())
 		return;
+	real = has_shadow(addr);
+	bad = real ? first_bad(addr, size) : addr;
 	kind = kind_of(addr, bad);
 	printk("BUG: KASAN: %s in %pS\n", kind, (void *)ip);
 	printk("%s of %lu bytes at %016lx by task %d (%.*s) on CPU %d\n", write ? "Write" : "Read",
