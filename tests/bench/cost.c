@@ -6,6 +6,9 @@
  * they are mere ticks of the clock. One line a figure: name, count, instructions each.
  */
 #define _GNU_SOURCE
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +16,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,6 +137,89 @@ static void a_fork(int i)
 	must(waitpid(pid, NULL, 0) == pid, "waitpid");
 }
 
+static void *nothing(void *unused)
+{
+	return NULL;
+}
+
+static void a_thread(int i)
+{
+	pthread_t t;
+
+	must(pthread_create(&t, NULL, nothing, NULL) == 0, "pthread_create");
+	must(pthread_join(t, NULL) == 0, "pthread_join");
+}
+
+static int listener;
+static struct sockaddr_in here = {.sin_family = AF_INET};
+
+static void a_connection(int i)
+{
+	int to = socket(AF_INET, SOCK_STREAM, 0), from;
+
+	must(connect(to, (struct sockaddr *)&here, sizeof(here)) == 0, "connect");
+	from = accept(listener, NULL, NULL);
+	must(from >= 0, "accept");
+	close(to);
+	close(from);
+}
+
+static void tcp_figures(void)
+{
+	socklen_t size = sizeof(here);
+
+	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	must(bind(listener, (struct sockaddr *)&here, sizeof(here)) == 0 &&
+		     listen(listener, 100) == 0 &&
+		     getsockname(listener, (struct sockaddr *)&here, &size) == 0,
+	     "listen");
+	measure("tcp-connect-accept-close", 200, a_connection);
+	close(listener);
+}
+
+/* ---- one ready of many: what each I/O model does to find it ---- */
+
+static struct pollfd *pollfds;
+
+static void a_poll_for_one(int i)
+{
+	must(poll(pollfds, nr_sources, -1) == 1, "poll");
+}
+
+static void a_select_for_one(int i)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	for (int k = 0; k < nr_sources; k++)
+		FD_SET(sources[k], &set);
+	must(select(sources[nr_sources - 1] + 1, &set, NULL, NULL, NULL) == 1, "select");
+}
+
+/* Every descriptor is asked, in user mode or in the kernel, but by epoll. */
+static void model_figures(int watched)
+{
+	uint64_t one = 1;
+	char name[64];
+
+	watch(watched);
+	must(write(sources[watched - 1], &one, 8) == 8, "write");
+	pollfds = calloc(watched, sizeof(*pollfds));
+	for (int i = 0; i < watched; i++)
+		pollfds[i] = (struct pollfd){.fd = sources[i], .events = POLLIN};
+	if (watched < FD_SETSIZE - 10) {
+		snprintf(name, sizeof(name), "select-one-of-%d", watched);
+		measure(name, 20, a_select_for_one);
+	}
+	snprintf(name, sizeof(name), "poll-one-of-%d", watched);
+	measure(name, 20, a_poll_for_one);
+	snprintf(name, sizeof(name), "epoll-one-of-%d", watched);
+	measure(name, 20, a_wait_for_one);
+	free(pollfds);
+	unwatch();
+}
+
 static int ping[2], pong[2];
 
 static void a_round(int i)
@@ -221,5 +309,16 @@ int main(int argc, char **argv)
 		ping_figures();
 	if (strstr("fork", only))
 		measure("fork-exit-wait", 200, a_fork);
+	if (strstr("thread", only))
+		measure("thread-create-join", 200, a_thread);
+	if (strstr("tcp", only))
+		tcp_figures();
+	if (strstr("models", only)) {
+		model_figures(10);
+		model_figures(100);
+		model_figures(1000);
+		if (rl.rlim_cur > 10100)
+			model_figures(10000);
+	}
 	return 0;
 }

@@ -25,8 +25,10 @@ def receive(sock, size, timeout=60):
     """Exactly @size bytes, or as many as came before the end of the stream."""
     deadline = time.monotonic() + vm.limit(timeout)
     got = bytearray()
+    poller = select.poll()  # select() knows no descriptors above 1,023
+    poller.register(sock, select.POLLIN)
     while len(got) < size:
-        if not select.select([sock], [], [], max(0, deadline - time.monotonic()))[0]:
+        if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
             raise TimeoutError(f"{len(got)} of {size} bytes within {vm.limit(timeout):.0f} s")
         part = sock.recv(min(size - len(got), 1 << 20))
         if not part:
