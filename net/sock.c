@@ -235,6 +235,8 @@ static int set_int_option(struct sock *sk, int name, int v)
 		return set_flag(sk, SOCK_BROADCAST, v);
 	case SO_OOBINLINE:
 		return set_flag(sk, SOCK_URGINLINE, v);
+	case SO_PASSCRED:
+		return set_flag(sk, SOCK_PASSCRED, v);
 	case SO_SNDBUF:
 		WRITE_ONCE(sk->sndbuf, buffer_size(v, SK_MIN_SNDBUF));
 		sock_set(sk, SOCK_SNDBUF_LOCK);
@@ -296,6 +298,8 @@ static int get_int_option(struct sock *sk, int name)
 		return sock_flag(sk, SOCK_BROADCAST);
 	case SO_OOBINLINE:
 		return sock_flag(sk, SOCK_URGINLINE);
+	case SO_PASSCRED:
+		return sock_flag(sk, SOCK_PASSCRED);
 	case SO_TYPE:
 		return sk->type;
 	case SO_DOMAIN:

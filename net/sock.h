@@ -27,6 +27,7 @@
 #include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
 
+struct file;
 struct poll_table;
 struct proto_ops;
 
@@ -71,6 +72,7 @@ struct sock {
 #define SOCK_BINDPORT    0x0400u /* bind() gave a port, or listen() chose one */
 #define SOCK_NODELAY     0x0800u /* TCP_NODELAY */
 #define SOCK_CORK        0x1000u /* TCP_CORK */
+#define SOCK_PASSCRED    0x4000u /* SO_PASSCRED */
 #define SOCK_QFULL       0x2000u /* lwIP's queue of segments is full, though bytes are free */
 /* What an accepted socket takes over from its listener. */
 #define SOCK_INHERITED \
@@ -121,6 +123,8 @@ struct proto_ops {
 	/* Takes no lock around which wake-ups happen; poll_wait() has been called. */
 	__poll_t (*poll)(struct sock *sk);
 	long (*ioctl)(struct sock *sk, unsigned cmd, u64 arg);
+	/* A descriptor of its file is being closed, maybe not the last reference. May be NULL. */
+	void (*flush)(struct sock *sk, struct file *file);
 	void (*release)(struct sock *sk); /* the file is gone; frees @sk in the end */
 };
 

@@ -169,7 +169,8 @@ SYSCALL_DEFINE3(bind, int, fd, const void __user *, uaddr, int, len)
 		return err;
 	err = addr_from_user(&addr, uaddr, len);
 	if (!err)
-		err = s.sk->ops->bind(s.sk, (struct sockaddr *)&addr, len);
+		err = s.sk->ops->bind ? s.sk->ops->bind(s.sk, (struct sockaddr *)&addr, len)
+				      : -EOPNOTSUPP;
 	fdput(s.f);
 	return err;
 }

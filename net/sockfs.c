@@ -52,6 +52,15 @@ static long sock_ioctl(struct file *file, unsigned cmd, u64 arg)
 	return sk->ops->ioctl ? sk->ops->ioctl(sk, cmd, arg) : -ENOTTY;
 }
 
+static int sock_flush(struct file *file)
+{
+	struct sock *sk = file->private_data;
+
+	if (sk && sk->ops->flush)
+		sk->ops->flush(sk, file);
+	return 0;
+}
+
 static void sock_release(struct file *file)
 {
 	struct sock *sk = file->private_data;
@@ -87,6 +96,7 @@ static const struct file_operations socket_file_ops = {
 	.write = sock_write,
 	.poll = sock_poll,
 	.ioctl = sock_ioctl,
+	.flush = sock_flush,
 	.release = sock_release,
 	.getattr = sock_getattr,
 	.show_name = sock_show_name,

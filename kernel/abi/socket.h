@@ -44,6 +44,13 @@ struct sockaddr_in {
 	u8 sin_zero[8];
 };
 
+#define UNIX_PATH_MAX 108
+
+struct sockaddr_un {
+	u16 sun_family;
+	char sun_path[UNIX_PATH_MAX];
+};
+
 /* Room for an address of any family. */
 struct sockaddr_storage {
 	u16 ss_family;
@@ -65,6 +72,26 @@ struct user_msghdr {
 struct mmsghdr {
 	struct user_msghdr msg_hdr;
 	u32 msg_len, __pad;
+};
+
+/* Ancillary data, cmsg(3): each piece begins with this header and is padded to 8 bytes. */
+struct cmsghdr {
+	u64 cmsg_len; /* header and data, without the padding */
+	int cmsg_level, cmsg_type;
+};
+
+#define CMSG_ALIGN(n) (((n) + 7ul) & ~7ul)
+#define CMSG_LEN(n)   (sizeof(struct cmsghdr) + (n))
+#define CMSG_SPACE(n) (sizeof(struct cmsghdr) + CMSG_ALIGN(n))
+
+/* Types of level SOL_SOCKET, unix(7). */
+#define SCM_RIGHTS	1
+#define SCM_CREDENTIALS 2
+#define SCM_MAX_FD	253 /* descriptors in one message */
+
+struct ucred {
+	pid_t pid;
+	u32 uid, gid;
 };
 
 #define MSG_OOB		 0x1u
@@ -113,6 +140,7 @@ struct mmsghdr {
 #define SO_RCVTIMEO   20
 #define SO_SNDTIMEO   21
 #define SO_ACCEPTCONN 30
+#define SO_PEEK_OFF   42
 #define SO_PROTOCOL   38
 #define SO_DOMAIN     39
 

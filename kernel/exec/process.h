@@ -42,8 +42,9 @@ struct posix_timer;
 /* ---- users (sys.c) ---- */
 
 /*
- * What one user has, against RLIMIT_NPROC and RLIMIT_SIGPENDING. There is a fixed number of these
- * and a user's id chooses one, so two users may share a limit; nothing is ever allocated for it.
+ * What one user has, against RLIMIT_NPROC, RLIMIT_SIGPENDING and RLIMIT_NOFILE, and inotify's
+ * limits. There is a fixed number of these and a user's id chooses one, so two users may share a
+ * limit; nothing is ever allocated for it.
  */
 struct user_count {
 	atomic_t processes;  /* live threads */
@@ -51,6 +52,7 @@ struct user_count {
 	atomic_t inotifies;  /* inotify files */
 	atomic_t watches;    /* inotify watches */
 	atomic_t pipe_pages; /* what pipes may hold */
+	atomic_t inflight;   /* files in messages that nobody has received yet */
 };
 struct user_count *user_count(u32 uid);
 

@@ -120,6 +120,8 @@ struct task {
 	long (*restart_fn)(struct task *t);
 	u64 restart_args[4];
 
+	struct list_head *scm_work; /* [c] files of messages that it is closing, net/unix_gc.c */
+
 	int (*kthread_fn)(void *arg); /* [I] kernel threads */
 	void *kthread_arg;
 	const char *waiting_for; /* [c] what a blocked task waits for, for the hung-task report */
