@@ -81,7 +81,6 @@ extern struct file_system_type *file_systems; /* [mount_mutex] to change */
 void for_each_mount(void (*show)(struct mount *m, void *arg), void *arg);
 
 /* ---- namei.c ---- */
-#define LOOKUP_FOLLOW    0x1u
 #define LOOKUP_DIRECTORY 0x2u
 #define LOOKUP_EMPTY     0x4u /* an empty name is @dfd itself */
 #define MAXSYMLINKS      40
@@ -119,7 +118,6 @@ void path_end(struct nameidata *nd);
 int path_parentat(struct nameidata *nd, int dfd, const char *name);
 int path_lookupat(int dfd, const char *name, unsigned flags, struct path *out, struct file **file);
 int user_path_at(int dfd, const char __user *name, unsigned flags, struct path *out);
-int kern_path(const char *name, unsigned flags, struct path *out);
 /* A dentry of directory @dir (i_mutex held), without an inode if there is none; ERR_PTR. */
 struct dentry *lookup_one(struct dentry *dir, const char *name, size_t len);
 int may_create(struct dentry *dir, struct dentry *d);

@@ -79,7 +79,8 @@ out:
 	return err;
 }
 
-int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev)
+/* @made, if not NULL, becomes the place of the new node. */
+static int make_node(int dfd, const char *name, u32 mode, u64 rdev, struct path *made)
 {
 	struct nameidata nd;
 	struct dentry *d;
@@ -102,10 +103,24 @@ int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev)
 		err = dir->i_op->create(dir, d, mode);
 	else if (!S_ISREG(mode) && dir->i_op->mknod)
 		err = dir->i_op->mknod(dir, d, mode, rdev);
+	if (!err && made) {
+		*made = (struct path){nd.path.mnt, d};
+		path_get(made);
+	}
 	end_create(&nd, d);
 out:
 	path_end(&nd);
 	return err;
+}
+
+int do_mknodat(int dfd, const char *name, u32 mode, u64 rdev)
+{
+	return make_node(dfd, name, mode, rdev, NULL);
+}
+
+int kern_mknod(const char *name, u32 mode, struct path *made)
+{
+	return make_node(AT_FDCWD, name, mode, 0, made);
 }
 
 int do_symlinkat(const char *target, int dfd, const char *name)

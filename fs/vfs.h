@@ -219,6 +219,12 @@ static inline bool dir_emit(struct dir_context *ctx, const char *name, size_t le
 	return ctx->actor(ctx, name, len, ino, type);
 }
 
+/* The names of sockets: makes a node (less the umask) and gives its place, with a reference; -EEXIST
+ * and what else mknod(2) says. And what a name leads to. */
+int kern_mknod(const char *name, u32 mode, struct path *made);
+#define LOOKUP_FOLLOW 0x1u /* a symbolic link at the end too */
+int kern_path(const char *name, unsigned flags, struct path *out);
+
 /* Kernel-side opening, for execve and the initramfs. ERR_PTR on failure. */
 struct file *filp_open(const char *path, u32 flags, u32 mode);
 ssize_t kernel_read(struct file *f, void *buf, size_t n, loff_t pos);

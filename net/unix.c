@@ -41,12 +41,15 @@
 
 #include "net/unix.h"
 #include "kernel/lib/init.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/signal.h"
 #include "net/inet.h"
 #include "net/socket.h"
 
-#define UNIX_DEFAULT_BACKLOG 10 /* datagrams: /proc/sys/net/unix/max_dgram_qlen */
+/* How many datagrams may wait in a new socket's queue. */
+static s64 max_dgram_qlen = 10; /* [a] */
+SYSCTL(max_dgram_qlen, "sys/net/unix/max_dgram_qlen", max_dgram_qlen, 0, INT32_MAX);
 
 static struct kmem_cache *unix_cache; /* [I] */
 static const struct proto_ops unix_ops;
@@ -79,9 +82,10 @@ struct unix_sock *unix_alloc(int type)
 	INIT_LIST_HEAD(&u->gc_link);
 	init_waitqueue_head(&u->peer_wait);
 	init_waitqueue_func_entry(&u->peer_wake, peer_wake_relay);
-	u->backlog = UNIX_DEFAULT_BACKLOG;
+	u->backlog = (unsigned)READ_ONCE(max_dgram_qlen);
 	u->peek_off = -1;
 	u->peercred = (struct ucred){0, ~0u, ~0u};
+	unix_table_add(u);
 	return u;
 }
 
@@ -91,7 +95,9 @@ static struct sock *unix_create(int type, int protocol)
 
 	if (protocol && protocol != AF_UNIX)
 		return ERR_PTR(-EPROTONOSUPPORT);
-	if (type != SOCK_STREAM)
+	if (type == SOCK_RAW) /* BSD's word for datagrams here */
+		type = SOCK_DGRAM;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
 		return ERR_PTR(-ESOCKTNOSUPPORT);
 	u = unix_alloc(type);
 	return u ? &u->sk : ERR_PTR(-ENOMEM);
@@ -101,6 +107,8 @@ void unix_put(struct unix_sock *u)
 {
 	if (!refcount_dec_and_test(&u->refs))
 		return;
+	if (u->addr)
+		unix_addr_put(u->addr);
 	kmem_cache_free(unix_cache, u);
 }
 
@@ -164,6 +172,7 @@ void unix_release_sock(struct unix_sock *u, bool embryo)
 	struct unix_sock *peer;
 	bool lost;
 
+	unix_table_del(u);
 	spin_lock(&u->lock);
 	u->dead = true;
 	WRITE_ONCE(u->sk.shutdown, SHUTDOWN_MASK);
@@ -216,6 +225,19 @@ static int unix_socketpair(struct sock *a, struct sock *b)
 	return 0;
 }
 
+/* The peer with a reference, or NULL. */
+struct unix_sock *unix_peer_get(struct unix_sock *u)
+{
+	struct unix_sock *peer;
+
+	spin_lock(&u->lock);
+	peer = u->peer;
+	if (peer)
+		unix_get(peer);
+	spin_unlock(&u->lock);
+	return peer;
+}
+
 /* Unlike TCP's this works on any socket, and does nothing to one that is not connected. */
 static int unix_shutdown(struct sock *sk, int how)
 {
@@ -243,6 +265,20 @@ static int unix_shutdown(struct sock *sk, int how)
 
 /* ---- poll ---- */
 
+/* Has a datagram socket to wait for its peer's queue? Then its room will wake us. */
+static bool wait_for_peer_room(struct unix_sock *u)
+{
+	struct unix_sock *peer;
+	bool full = false;
+
+	spin_lock(&u->lock);
+	peer = u->peer;
+	if (peer && READ_ONCE(peer->peer) != u && unix_rx_full(peer))
+		full = unix_peer_wake_me(u, peer);
+	spin_unlock(&u->lock);
+	return full;
+}
+
 /* O(1). The bits are those of Linux: a stream that was never connected is writable and hung up. */
 static __poll_t unix_poll(struct sock *sk)
 {
@@ -260,7 +296,7 @@ static __poll_t unix_poll(struct sock *sk)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!unix_is_dgram(u) && state == TCP_CLOSE)
 		mask |= EPOLLHUP;
-	if (unix_writable(u))
+	if (unix_writable(u) && !(unix_is_dgram(u) && wait_for_peer_room(u)))
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	return mask;
 }
@@ -340,31 +376,31 @@ static long unix_ioctl(struct sock *sk, unsigned cmd, u64 arg)
 
 /* ---- the family ---- */
 
-static int unix_getname(struct sock *sk, struct sockaddr_storage *addr, int peer)
+static ssize_t unix_sendmsg(struct sock *sk, struct msghdr *m)
 {
-	if (peer && !READ_ONCE(unix_sk(sk)->peer))
-		return -ENOTCONN;
-	addr->ss_family = AF_UNIX;
-	return sizeof(addr->ss_family);
+	return sk->type == SOCK_STREAM ? unix_stream_sendmsg(sk, m) : unix_dgram_sendmsg(sk, m);
 }
 
-static int unix_bind(struct sock *sk, const struct sockaddr *addr, int len)
+static ssize_t unix_recvmsg(struct sock *sk, struct msghdr *m)
 {
-	return -EOPNOTSUPP;
+	return sk->type == SOCK_STREAM ? unix_stream_recvmsg(sk, m) : unix_dgram_recvmsg(sk, m);
 }
 
 static int unix_connect(struct sock *sk, const struct sockaddr *addr, int len, unsigned fflags)
 {
-	return -EINVAL;
+	return sk->type == SOCK_DGRAM ? unix_dgram_connect(sk, addr, len)
+				      : unix_stream_connect(sk, addr, len, fflags);
 }
 
 static const struct proto_ops unix_ops = {
-	.shutdown = unix_shutdown,
-	.socketpair = unix_socketpair,
 	.bind = unix_bind,
 	.connect = unix_connect,
-	.sendmsg = unix_stream_sendmsg,
-	.recvmsg = unix_stream_recvmsg,
+	.listen = unix_listen,
+	.accept = unix_accept,
+	.shutdown = unix_shutdown,
+	.socketpair = unix_socketpair,
+	.sendmsg = unix_sendmsg,
+	.recvmsg = unix_recvmsg,
 	.getname = unix_getname,
 	.setsockopt = unix_setsockopt,
 	.getsockopt = unix_getsockopt,

@@ -48,6 +48,7 @@ struct unix_sock {
 	struct unix_addr *addr;     /* [a] set once, under lock_sock() */
 	struct path path;           /* [o] the node of a name in the file system */
 	struct list_head name_link; /* [B] */
+	bool named;                 /* [B] addr is its own: an accepted socket has its listener's */
 	unsigned bucket;            /* [o] which */
 
 	struct file *file;        /* [G] its file, while inflight is not 0 */
@@ -93,6 +94,27 @@ void unix_double_unlock(struct unix_sock *a, struct unix_sock *b);
 struct ucred unix_current_cred(void);
 /* Moves what is queued to @messages. u->lock held. */
 void unix_take_queue(struct unix_sock *u, struct list_head *messages);
+
+/* The peer with a reference, or NULL. */
+struct unix_sock *unix_peer_get(struct unix_sock *u);
+
+/* ---- unix_name.c: names ---- */
+
+/* A socket without a name is in the table too, for /proc/net/unix. */
+void unix_table_add(struct unix_sock *u);
+void unix_table_del(struct unix_sock *u);
+void unix_addr_put(struct unix_addr *a);
+int unix_bind(struct sock *sk, const struct sockaddr *addr, int len);
+/* Gives @u an abstract name, if it has none. 0, -ENOMEM, -ENOSPC. */
+int unix_autobind(struct unix_sock *u);
+/*
+ * The socket of that name, with a reference: ERR_PTR(-ECONNREFUSED) if nobody has it or a file does,
+ * -EPROTOTYPE if it is of another type, -EACCES, -EINVAL for what is no name, and what a path gives.
+ */
+struct unix_sock *unix_find(const struct sockaddr *addr, int len, int type);
+/* 0, or -EINVAL for what is no address of this family. */
+int unix_check_name(const struct sockaddr *addr, int len);
+int unix_getname(struct sock *sk, struct sockaddr_storage *addr, int peer);
 
 /* ---- unix_msg.c: messages ---- */
 
@@ -172,7 +194,17 @@ void unix_flush(struct sock *sk, struct file *file);
 /* Number of sockets in flight; [a]. */
 extern unsigned unix_tot_inflight;
 
-/* ---- data and connections ---- */
+/* ---- connections and data ---- */
 
+int unix_listen(struct sock *sk, int backlog);
+struct sock *unix_accept(struct sock *sk, unsigned fflags);
+int unix_stream_connect(struct sock *sk, const struct sockaddr *addr, int len, unsigned fflags);
 ssize_t unix_stream_sendmsg(struct sock *sk, struct msghdr *m);
 ssize_t unix_stream_recvmsg(struct sock *sk, struct msghdr *m);
+
+int unix_dgram_connect(struct sock *sk, const struct sockaddr *addr, int len);
+/* Datagrams and seqpackets. */
+ssize_t unix_dgram_sendmsg(struct sock *sk, struct msghdr *m);
+ssize_t unix_dgram_recvmsg(struct sock *sk, struct msghdr *m);
+/* If @peer's queue is full still, @u's sk->wq will be woken when it is not. u->lock held. */
+bool unix_peer_wake_me(struct unix_sock *u, struct unix_sock *peer);
