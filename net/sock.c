@@ -229,6 +229,8 @@ static int set_int_option(struct sock *sk, int name, int v)
 	switch (name) {
 	case SO_REUSEADDR:
 		return set_flag(sk, SOCK_REUSEADDR, v);
+	case SO_REUSEPORT:
+		return set_flag(sk, SOCK_REUSEPORT, v);
 	case SO_KEEPALIVE:
 		return set_flag(sk, SOCK_KEEPOPEN, v);
 	case SO_BROADCAST:
@@ -292,6 +294,8 @@ static int get_int_option(struct sock *sk, int name)
 	switch (name) {
 	case SO_REUSEADDR:
 		return sock_flag(sk, SOCK_REUSEADDR);
+	case SO_REUSEPORT:
+		return sock_flag(sk, SOCK_REUSEPORT);
 	case SO_KEEPALIVE:
 		return sock_flag(sk, SOCK_KEEPOPEN);
 	case SO_BROADCAST:

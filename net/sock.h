@@ -73,11 +73,12 @@ struct sock {
 #define SOCK_NODELAY     0x0800u /* TCP_NODELAY */
 #define SOCK_CORK        0x1000u /* TCP_CORK */
 #define SOCK_PASSCRED    0x4000u /* SO_PASSCRED */
+#define SOCK_REUSEPORT   0x8000u /* SO_REUSEPORT */
 #define SOCK_QFULL       0x2000u /* lwIP's queue of segments is full, though bytes are free */
 /* What an accepted socket takes over from its listener. */
 #define SOCK_INHERITED \
-	(SOCK_LINGER | SOCK_REUSEADDR | SOCK_KEEPOPEN | SOCK_BROADCAST | SOCK_URGINLINE | \
-	 SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK | SOCK_NODELAY)
+	(SOCK_LINGER | SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_KEEPOPEN | SOCK_BROADCAST | \
+	 SOCK_URGINLINE | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK | SOCK_NODELAY)
 
 #define RCV_SHUTDOWN  1u
 #define SEND_SHUTDOWN 2u

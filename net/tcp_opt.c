@@ -46,8 +46,14 @@ void tcp_apply_locked(struct tcp_sock *tp)
 
 	/* The part that a listening pcb has too. */
 	ip_reset_option(pcb, SOF_REUSEADDR | SOF_KEEPALIVE);
-	if (sock_flag(sk, SOCK_REUSEADDR))
+	/* Who shares the port shares it with old connections too. */
+	if (sock_flag(sk, SOCK_REUSEADDR | SOCK_REUSEPORT))
 		ip_set_option(pcb, SOF_REUSEADDR);
+	/* A port is shared by those who said so before bind(). */
+	if (!pcb->local_port)
+		ip_reset_option(pcb, SOF_REUSEPORT);
+	if (!pcb->local_port && sock_flag(sk, SOCK_REUSEPORT))
+		ip_set_option(pcb, SOF_REUSEPORT);
 	if (sock_flag(sk, SOCK_KEEPOPEN))
 		ip_set_option(pcb, SOF_KEEPALIVE);
 	pcb->ttl = tp->inet.ttl;

@@ -443,7 +443,9 @@ static void udp_apply_locked(struct udp_sock *up)
 	struct sock *sk = &up->inet.sk;
 	struct udp_pcb *pcb = up->pcb;
 
-	ip_reset_option(pcb, SOF_REUSEADDR | SOF_BROADCAST);
+	ip_reset_option(pcb, SOF_REUSEADDR | SOF_REUSEPORT | SOF_BROADCAST);
+	if (sock_flag(sk, SOCK_REUSEPORT))
+		ip_set_option(pcb, SOF_REUSEPORT);
 	if (sock_flag(sk, SOCK_REUSEADDR))
 		ip_set_option(pcb, SOF_REUSEADDR);
 	if (sock_flag(sk, SOCK_BROADCAST))

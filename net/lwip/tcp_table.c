@@ -36,6 +36,7 @@ struct tcp_bind {
 	u32 owners;    /* with TCP_BIND_OWNER */
 	u32 strict;    /* with TCP_BIND_STRICT */
 	u32 listeners; /* with TCP_BIND_LISTEN */
+	u32 sharers;   /* of these, with TCP_BIND_SHARED */
 };
 
 #define LHASH_SLOTS 256u
@@ -97,19 +98,48 @@ struct tcp_pcb *tcp_lookup(u32 laddr, u16 lport, u32 raddr, u16 rport, u8 ifidx)
 	return NULL;
 }
 
-struct tcp_pcb_listen *tcp_lookup_listener(u32 laddr, u16 lport, u8 ifidx)
+u32 tcp_share_hash(u32 laddr, u16 lport, u32 raddr, u16 rport)
 {
-	struct tcp_pcb_listen *any = NULL, *l;
+	return (u32)(mix(laddr, lport, raddr, rport) >> 32);
+}
+
+static bool shares_with(const struct tcp_pcb_listen *l, const struct tcp_pcb_listen *first)
+{
+	return l->local_port == first->local_port && l->local_ip.addr == first->local_ip.addr &&
+	       ip_get_option(l, SOF_REUSEPORT);
+}
+
+/* One of those that share an address with @first, which is the first of them in its chain. */
+static struct tcp_pcb_listen *pick_sharer(struct tcp_pcb_listen *first, u32 hash)
+{
+	struct tcp_pcb_listen *l;
+	u32 n = 0, pick;
+
+	for (l = first; l; l = l->next)
+		n += shares_with(l, first);
+	pick = hash % n;
+	for (l = first; !shares_with(l, first) || pick--; l = l->next)
+		;
+	return l;
+}
+
+struct tcp_pcb_listen *tcp_lookup_listener(u32 laddr, u16 lport, u32 raddr, u16 rport, u8 ifidx)
+{
+	struct tcp_pcb_listen *found = NULL, *l;
 
 	for (l = *lhash_slot(lport); l; l = l->next) {
 		if (l->local_port != lport || on_other_netif(l->netif_idx, ifidx))
 			continue;
-		if (l->local_ip.addr == laddr)
-			return l;
-		if (l->local_ip.addr == IPADDR_ANY && !any)
-			any = l;
+		if (l->local_ip.addr == laddr) {
+			found = l;
+			break;
+		}
+		if (l->local_ip.addr == IPADDR_ANY && !found)
+			found = l;
 	}
-	return any;
+	if (!found || !ip_get_option(found, SOF_REUSEPORT))
+		return found;
+	return pick_sharer(found, tcp_share_hash(laddr, lport, raddr, rport));
 }
 
 void tcp_register(struct tcp_pcb *pcb)
@@ -161,22 +191,29 @@ static bool overlap(const struct tcp_bind *b, u32 ip, u16 port)
 	return b->port == port && (b->ip == ip || b->ip == IPADDR_ANY || ip == IPADDR_ANY);
 }
 
-bool tcp_bind_conflict(u32 ip, u16 port, bool reuse)
+/* Listeners that would not share with a claim of these flags. */
+static u32 hostile_listeners(const struct tcp_bind *b, u8 flags)
+{
+	return b->listeners - (flags & TCP_BIND_SHARED ? b->sharers : 0);
+}
+
+bool tcp_bind_conflict(u32 ip, u16 port, u8 flags)
 {
 	struct tcp_bind *b;
 
 	for (b = *bhash_slot(port); b; b = b->next)
-		if (overlap(b, ip, port) && (!reuse || b->strict || b->listeners))
+		if (overlap(b, ip, port) &&
+		    ((flags & TCP_BIND_STRICT) || b->strict || hostile_listeners(b, flags)))
 			return true;
 	return false;
 }
 
-bool tcp_listen_conflict(u32 ip, u16 port)
+bool tcp_listen_conflict(u32 ip, u16 port, u8 flags)
 {
 	struct tcp_bind *b;
 
 	for (b = *bhash_slot(port); b; b = b->next)
-		if (overlap(b, ip, port) && b->listeners)
+		if (overlap(b, ip, port) && hostile_listeners(b, flags))
 			return true;
 	return false;
 }
@@ -217,6 +254,7 @@ void tcp_bind_release(struct tcp_pcb *pcb)
 	b->owners -= !!(flags & TCP_BIND_OWNER);
 	b->strict -= !!(flags & TCP_BIND_STRICT);
 	b->listeners -= !!(flags & TCP_BIND_LISTEN);
+	b->sharers -= (flags & TCP_BIND_LISTEN) && (flags & TCP_BIND_SHARED);
 	if (--b->users)
 		return;
 	for (link = bhash_slot(b->port); *link != b; link = &(*link)->next)
@@ -238,8 +276,10 @@ void tcp_bind_move(struct tcp_pcb *from, struct tcp_pcb_listen *to)
 	to->bind = from->bind;
 	to->bind_flags = from->bind_flags | TCP_BIND_LISTEN;
 	from->bind = NULL;
-	if (to->bind)
-		to->bind->listeners++;
+	if (!to->bind)
+		return;
+	to->bind->listeners++;
+	to->bind->sharers += !!(to->bind_flags & TCP_BIND_SHARED);
 }
 
 /* May connect() take @port on its own? Not where somebody has asked for the port by name. */

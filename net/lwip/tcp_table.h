@@ -17,8 +17,11 @@ struct tcp_pcb_listen;
 void tcp_table_init(void);
 /* The connection, or its TIME_WAIT, that a segment belongs to, or NULL. O(1). */
 struct tcp_pcb *tcp_lookup(u32 laddr, u16 lport, u32 raddr, u16 rport, u8 ifidx);
-/* The listener for @laddr and @lport: one bound to the address before one bound to any. O(1). */
-struct tcp_pcb_listen *tcp_lookup_listener(u32 laddr, u16 lport, u8 ifidx);
+/* The listener for @laddr and @lport: one bound to the address before one bound to any; of several
+ * that share it (SO_REUSEPORT) the peer's address chooses one. O(1) but for their number. */
+struct tcp_pcb_listen *tcp_lookup_listener(u32 laddr, u16 lport, u32 raddr, u16 rport, u8 ifidx);
+/* What chooses among sharers: the same value for the same four, and nobody can foresee it. */
+u32 tcp_share_hash(u32 laddr, u16 lport, u32 raddr, u16 rport);
 /* Puts @pcb into the table of its state (bound, listening, connection). O(1). */
 void tcp_register(struct tcp_pcb *pcb);
 /* Takes it out, if it is in one. O(1). */
@@ -31,8 +34,10 @@ void tcp_unregister(struct tcp_pcb *pcb);
 #define TCP_BIND_OWNER  0x1 /* by bind(), or by a listener's child: connect() chooses others */
 #define TCP_BIND_STRICT 0x2 /* without SO_REUSEADDR */
 #define TCP_BIND_LISTEN 0x4
-bool tcp_bind_conflict(u32 ip, u16 port, bool reuse);
-bool tcp_listen_conflict(u32 ip, u16 port);
+#define TCP_BIND_SHARED 0x8 /* with SO_REUSEPORT */
+/* Would a claim with these flags, or listening under one, be refused? */
+bool tcp_bind_conflict(u32 ip, u16 port, u8 flags);
+bool tcp_listen_conflict(u32 ip, u16 port, u8 flags);
 /* False without memory. */
 bool tcp_bind_claim(struct tcp_pcb *pcb, u32 ip, u16 port, u8 flags);
 void tcp_bind_release(struct tcp_pcb *pcb);
