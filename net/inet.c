@@ -336,24 +336,38 @@ long inet_ioctl(unsigned cmd, void __user *arg)
 
 /* ---- /proc/net ---- */
 
-/* The columns of Linux, proc(5). Timers, user and timeouts are shown as 0. */
-void inet_show_head(struct seq *s)
+/* The columns of Linux, proc(5). Timers, user, timeouts and pointers are shown as 0. */
+void inet_show_head(struct seq *s, bool dgram)
 {
-	seq_printf(s, "%-149s\n",
-		   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   "
-		   "uid  timeout inode");
+	if (dgram)
+		seq_printf(s, "%-127s\n",
+			   "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
+			   "retrnsmt   uid  timeout inode ref pointer drops");
+	else
+		seq_printf(s, "%-149s\n",
+			   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
+			   "retrnsmt   uid  timeout inode");
 }
 
-static void show_row(struct seq *s, unsigned nr, const struct inet_row *r)
+static void show_row(struct seq *s, unsigned nr, const struct inet_row *r, bool dgram)
 {
 	char line[160];
+	int n;
 
-	snprintf(line, sizeof(line),
-		 "%4u: %08X:%04X %08X:%04X %02X %08X:%08X 00:00000000 %08X %5u %8d %lu 1 %016x 0",
-		 nr, r->laddr, r->lport, r->raddr, r->rport, r->state, r->tx, r->rx, r->retransmits,
-		 0u, 0, r->ino, 0u);
-	seq_printf(s, "%-149s\n", line);
+	n = snprintf(line, sizeof(line),
+		     "%*u: %08X:%04X %08X:%04X %02X %08X:%08X 00:00000000 %08X %5u %8d %lu",
+		     dgram ? 5 : 4, nr, r->laddr, r->lport, r->raddr, r->rport, r->state, r->tx,
+		     r->rx, r->retransmits, 0u, 0, r->ino);
+	snprintf(line + n, sizeof(line) - (size_t)n, " %u %016x %u", dgram ? 2u : 1u, 0u, 0u);
+	seq_printf(s, dgram ? "%-127s\n" : "%-149s\n", line);
 }
+
+/* There are no raw sockets, but netstat asks. */
+static void show_raw(struct seq *s)
+{
+	inet_show_head(s, true);
+}
+PROC_ENTRY(net_raw, "net/raw", show_raw);
 
 #define ROWS       32  /* copied in one hold of net_lock */
 #define ROOM       16  /* left for the next slot; a longer chain is cut short */
@@ -361,7 +375,8 @@ static void show_row(struct seq *s, unsigned nr, const struct inet_row *r)
 
 /* However many connections there are, net_lock is never held for long; the price is that those
  * that come and go meanwhile may be missed. */
-unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collect_fn collect)
+unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collect_fn collect,
+			 bool dgram)
 {
 	struct inet_row rows[ROWS];
 	unsigned i = 0, n, end;
@@ -374,7 +389,7 @@ unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collec
 			n += collect(i, rows + n, ROWS - n);
 		unlock_net();
 		for (unsigned k = 0; k < n; k++)
-			show_row(s, nr++, &rows[k]);
+			show_row(s, nr++, &rows[k], dgram);
 		cond_resched();
 	}
 	return nr;

@@ -54,6 +54,8 @@ struct inet_row {
 };
 /* Copies what slot @slot of a hash table holds, at most @max rows. net_lock held. */
 typedef unsigned (*inet_collect_fn)(unsigned slot, struct inet_row *rows, unsigned max);
-void inet_show_head(struct seq *s);
+/* @dgram: the columns of net/udp, which has some more. */
+void inet_show_head(struct seq *s, bool dgram);
 /* Prints a table, numbering from @nr, holding net_lock for a few slots at a time; the next number. */
-unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collect_fn collect);
+unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collect_fn collect,
+			 bool dgram);

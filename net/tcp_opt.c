@@ -335,9 +335,9 @@ static void tcp_show(struct seq *s)
 {
 	unsigned nr;
 
-	inet_show_head(s);
-	nr = inet_show_table(s, 0, tcp_listen_slots(), listen_rows);
-	inet_show_table(s, nr, tcp_table_slots(), connection_rows);
+	inet_show_head(s, false);
+	nr = inet_show_table(s, 0, tcp_listen_slots(), listen_rows, false);
+	inet_show_table(s, nr, tcp_table_slots(), connection_rows, false);
 }
 
 PROC_ENTRY(net_tcp, "net/tcp", tcp_show);

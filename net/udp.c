@@ -539,8 +539,8 @@ static unsigned udp_rows(unsigned slot, struct inet_row *rows, unsigned max)
 
 static void udp_show(struct seq *s)
 {
-	inet_show_head(s);
-	inet_show_table(s, 0, UDP_HASH_SIZE, udp_rows);
+	inet_show_head(s, true);
+	inet_show_table(s, 0, UDP_HASH_SIZE, udp_rows, true);
 }
 
 PROC_ENTRY(net_udp, "net/udp", udp_show);
