@@ -26,9 +26,10 @@ for program in $(head -n 1 "$list"); do
 done
 if [ -e "$root/bin/init" ]; then
 	mv "$root/bin/init" "$root/init"
-	for folder in dev etc mnt proc root run sys tmp usr/bin var/log var/run; do
+	for folder in dev etc mnt proc root run sys/kernel tmp usr/bin var/log var/run; do
 		mkdir -p "$root/$folder"
 	done
+	ln -s /proc/trace "$root/sys/kernel/tracing" # where Linux has it
 fi
 for folder; do
 	cp -R --preserve=mode --remove-destination "$folder/." "$root/"

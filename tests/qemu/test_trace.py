@@ -91,6 +91,7 @@ def test_off_and_cleared(m):
     assert poke(m, "trace", "0") == 0
     assert not records(read(m, "trace"))
     assert read(m, "tracing_on").strip() == "0"
+    assert m.read_file("/sys/kernel/tracing/tracing_on").strip() == "0"
 
 
 def test_more_than_a_ring_holds(m):
