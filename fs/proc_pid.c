@@ -96,7 +96,8 @@ struct picture {
 	struct cputime used, children;
 	u64 start, switches, cpus;
 	sigset_t pending, shared, blocked, ignored, caught;
-	u64 vsize, rss, arg_start, arg_end, env_start, env_end, brk_start, stack;
+	u64 vsize, rss, rss_shared, data, locked, arg_start, arg_end, env_start, env_end, brk_start,
+		stack;
 };
 
 static char state_letter(unsigned state)
@@ -170,6 +171,9 @@ static int take_picture(struct picture *p, struct task *t, bool thread)
 	if (mm) {
 		p->vsize = READ_ONCE(mm->total_vm) * PAGE_SIZE;
 		p->rss = READ_ONCE(mm->nr_pages);
+		p->rss_shared = READ_ONCE(mm->nr_shared);
+		p->data = READ_ONCE(mm->data_vm);
+		p->locked = READ_ONCE(mm->locked_vm);
 		p->arg_start = mm->arg_start;
 		p->arg_end = mm->arg_end;
 		p->env_start = mm->env_start;
@@ -228,8 +232,11 @@ static void show_status_mm(struct seq *s, const struct picture *p)
 {
 	if (!p->vsize)
 		return;
-	seq_printf(s, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\n", p->vsize / 1024,
-		   p->rss * (PAGE_SIZE / 1024));
+	seq_printf(s, "VmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmRSS:\t%8lu kB\n", p->vsize / 1024,
+		   p->locked * (PAGE_SIZE / 1024), p->rss * (PAGE_SIZE / 1024));
+	seq_printf(s, "RssAnon:\t%8lu kB\nRssFile:\t%8lu kB\nVmData:\t%8lu kB\n",
+		   (p->rss - p->rss_shared) * (PAGE_SIZE / 1024),
+		   p->rss_shared * (PAGE_SIZE / 1024), p->data * (PAGE_SIZE / 1024));
 }
 
 static void show_status_signals(struct seq *s, const struct picture *p)
@@ -303,8 +310,8 @@ static int show_statm(struct task *t, const struct proc_ref *ref, struct seq *s)
 	int err = take_picture(&p, t, false);
 
 	if (!err)
-		seq_printf(s, "%lu %lu 0 0 0 %lu 0\n", p.vsize / PAGE_SIZE, p.rss,
-			   p.vsize / PAGE_SIZE);
+		seq_printf(s, "%lu %lu %lu 0 0 %lu 0\n", p.vsize / PAGE_SIZE, p.rss, p.rss_shared,
+			   p.data);
 	return err;
 }
 

@@ -58,12 +58,6 @@ SYSCALL_DEFINE4(rseq, u64, addr, u32, len, int, flags, u32, sig)
 	return -ENOSYS;
 }
 
-/* No kind of barrier is offered, which is an answer that programs are prepared for. */
-SYSCALL_DEFINE3(membarrier, int, cmd, unsigned, flags, int, cpu)
-{
-	return cmd || flags ? -EINVAL : 0;
-}
-
 #define PR_SET_PDEATHSIG    1
 #define PR_GET_PDEATHSIG    2
 #define PR_GET_DUMPABLE     3

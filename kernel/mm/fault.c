@@ -54,6 +54,7 @@ static struct page *alloc_anon(gfp_t zero)
 static void install(struct vm_area *vma, u64 *pte, struct page *p, bool write)
 {
 	vma->mm->nr_pages++;
+	vma->mm->nr_shared += !(p->flags & PG_ANON);
 	pte_store(pte, page_to_phys(p) | pte_prot(vma, write));
 }
 
@@ -110,10 +111,12 @@ static int make_writable(struct vm_area *vma, u64 *pte, u64 addr)
 		copy_page(page_address(copy), page_address(old));
 	WRITE_ONCE(*pte, page_to_phys(copy) | pte_prot(vma, true));
 	tlb_flush_range(vma->mm, addr, addr + PAGE_SIZE);
-	if (zero)
+	if (zero) {
 		vma->mm->nr_pages++;
-	else
+	} else {
+		vma->mm->nr_shared -= !(old->flags & PG_ANON);
 		put_page(old);
+	}
 	return 0;
 }
 

@@ -92,6 +92,7 @@ struct mm *mm_dup(struct mm *old)
 	mm->mmap_base = old->mmap_base;
 	mm->stack_top = old->stack_top;
 	mm->exec_base = old->exec_base;
+	mm->membarrier = old->membarrier;
 	mm->arg_start = old->arg_start;
 	mm->arg_end = old->arg_end;
 	mm->env_start = old->env_start;

@@ -107,11 +107,13 @@ struct mm {
 	u64 exec_base;      /* [I] a position-independent program goes there */
 	u64 arg_start, arg_end, env_start, env_end; /* [lock] for /proc/PID/cmdline */
 	u64 nr_pages;                               /* [lock] resident pages */
-	u64 total_vm, data_vm, locked_vm;           /* [lock] mapped pages: limits.c */
-	u32 def_flags;                              /* [lock] of new areas: mlockall(2) */
-	u64 cpumask;                                /* [a] CPUs that have it loaded */
-	void *exe;                                  /* [I] the program's file, fs/'s own, or NULL */
-	int oom;                                    /* [a] OOM_*: killed for its memory */
+	u64 nr_shared;                    /* [lock] those of them that belong to an object */
+	u64 total_vm, data_vm, locked_vm; /* [lock] mapped pages: limits.c */
+	u32 def_flags;                    /* [lock] of new areas: mlockall(2) */
+	bool membarrier;                  /* [a] registered for membarrier(2) */
+	u64 cpumask;                      /* [a] CPUs that have it loaded */
+	void *exe;                        /* [I] the program's file, fs/'s own, or NULL */
+	int oom;                          /* [a] OOM_*: killed for its memory */
 };
 
 /* fs/ sets these: another address space refers to mm->exe; one less. */

@@ -276,6 +276,7 @@ static void zap_entry(struct gather *g, u64 *pte, u64 addr)
 	if (p->flags & PG_RESERVED)
 		return;
 	g->mm->nr_pages--;
+	g->mm->nr_shared -= !(p->flags & PG_ANON);
 	gather_add(g, (u64)p);
 }
 
@@ -365,7 +366,7 @@ void protect_range(struct mm *mm, struct vm_area *vma, u64 start, u64 end)
 static int copy_entries(struct mm *dst, u64 *spte, u64 addr, u64 end, bool cow)
 {
 	u32 left = virt_to_page(spte)->inuse;
-	u64 *dpte = NULL, nr_pages = 0;
+	u64 *dpte = NULL, nr_pages = 0, nr_shared = 0;
 	struct page *dtable = NULL;
 
 	for (; addr < end && left; addr += PAGE_SIZE, spte++, dpte += dpte ? 1 : 0) {
@@ -389,11 +390,13 @@ static int copy_entries(struct mm *dst, u64 *spte, u64 addr, u64 end, bool cow)
 		if (!(p->flags & PG_RESERVED)) {
 			get_page(p);
 			nr_pages++;
+			nr_shared += !(p->flags & PG_ANON);
 		}
 		*dpte = e;
 		dtable->inuse++;
 	}
 	dst->nr_pages += nr_pages;
+	dst->nr_shared += nr_shared;
 	return 0;
 }
 
