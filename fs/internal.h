@@ -83,7 +83,14 @@ void for_each_mount(void (*show)(struct mount *m, void *arg), void *arg);
 /* ---- namei.c ---- */
 #define LOOKUP_DIRECTORY 0x2u
 #define LOOKUP_EMPTY     0x4u /* an empty name is @dfd itself */
-#define MAXSYMLINKS      40
+/* openat2(2)'s limits on a walk: RESOLVE_* << 8. */
+#define LOOKUP_NO_XDEV       0x100u
+#define LOOKUP_NO_MAGICLINKS 0x200u
+#define LOOKUP_NO_SYMLINKS   0x400u
+#define LOOKUP_BENEATH       0x800u  /* -EXDEV where the walk would leave @dfd */
+#define LOOKUP_IN_ROOT       0x1000u /* @dfd is the root of the walk */
+#define LOOKUP_SCOPED        (LOOKUP_BENEATH | LOOKUP_IN_ROOT)
+#define MAXSYMLINKS          40
 
 enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 

@@ -65,23 +65,53 @@ static void cross_mounts(struct path *p)
 	}
 }
 
-static void follow_dotdot(struct nameidata *nd)
+static bool is_root(const struct nameidata *nd, const struct path *p)
+{
+	return p->mnt == nd->root.mnt && p->dentry == nd->root.dentry;
+}
+
+/* [D] Is @p the walk's root or below it? */
+static bool is_inside(const struct nameidata *nd, const struct path *p)
+{
+	struct path up = *p;
+
+	while (!is_root(nd, &up)) {
+		if (up.dentry != up.mnt->root)
+			up.dentry = up.dentry->d_parent;
+		else if (up.mnt->parent != up.mnt)
+			up = (struct path){up.mnt->parent, up.mnt->mountpoint};
+		else
+			return false;
+	}
+	return true;
+}
+
+/* 0, or for a walk with bounds -EXDEV at them, -EAGAIN if a rename took the walk outside. */
+static int follow_dotdot(struct nameidata *nd)
 {
 	struct path up = nd->path;
+	int err = 0;
 
+	if ((nd->flags & LOOKUP_BENEATH) && is_root(nd, &up))
+		return -EXDEV;
 	spin_lock(&dcache_lock);
-	while (up.dentry == up.mnt->root && up.mnt->parent != up.mnt &&
-	       !(up.mnt == nd->root.mnt && up.dentry == nd->root.dentry)) {
+	while (up.dentry == up.mnt->root && up.mnt->parent != up.mnt && !is_root(nd, &up)) {
 		up.dentry = up.mnt->mountpoint;
 		up.mnt = up.mnt->parent;
 	}
-	if (!(up.mnt == nd->root.mnt && up.dentry == nd->root.dentry) && up.dentry != up.mnt->root)
+	if (!is_root(nd, &up) && up.dentry != up.mnt->root)
 		up.dentry = up.dentry->d_parent;
-	path_get(&up);
+	if ((nd->flags & LOOKUP_SCOPED) && !is_inside(nd, &up))
+		err = -EAGAIN;
+	else
+		path_get(&up);
 	spin_unlock(&dcache_lock);
+	if (err)
+		return err;
 	path_put(&nd->path);
 	nd->path = up;
 	cross_mounts(&nd->path);
+	return 0;
 }
 
 struct dentry *lookup_one(struct dentry *dir, const char *name, size_t len)
@@ -136,8 +166,13 @@ static int follow_magic(struct nameidata *nd, struct inode *link, bool last)
 {
 	struct path to = {NULL, NULL};
 	struct file *file = NULL;
-	int err = link->i_op->follow_magic(link, &to, &file);
+	int err;
 
+	if (nd->flags & LOOKUP_NO_MAGICLINKS)
+		return -ELOOP;
+	if (nd->flags & LOOKUP_SCOPED)
+		return -EXDEV;
+	err = link->i_op->follow_magic(link, &to, &file);
 	if (err)
 		return err;
 	if (!file) {
@@ -164,6 +199,8 @@ static int follow_text(struct nameidata *nd, struct inode *link)
 	n = link->i_op->readlink(link, buf, PATH_MAX - 1);
 	if (n == 0)
 		n = -ENOENT;
+	else if (n > 0 && *buf == '/' && (nd->flags & LOOKUP_BENEATH))
+		n = -EXDEV;
 	if (n < 0) {
 		putname(buf);
 		return (int)n;
@@ -186,7 +223,8 @@ static int follow_text(struct nameidata *nd, struct inode *link)
 }
 
 /* Steps into a component: 0 (nd->path is there), 1 (nd->cursor is a link's text), -errno. */
-static int step(struct nameidata *nd, const char *name, size_t len, enum last_type type, bool last)
+static int walk_one(struct nameidata *nd, const char *name, size_t len, enum last_type type,
+		    bool last)
 {
 	struct path next;
 	struct inode *inode;
@@ -194,16 +232,14 @@ static int step(struct nameidata *nd, const char *name, size_t len, enum last_ty
 
 	if (type == LAST_DOT || type == LAST_ROOT)
 		return 0;
-	if (type == LAST_DOTDOT) {
-		follow_dotdot(nd);
-		return 0;
-	}
+	if (type == LAST_DOTDOT)
+		return follow_dotdot(nd);
 	next.dentry = lookup_existing(nd->path.dentry, name, len);
 	if (IS_ERR(next.dentry))
 		return (int)PTR_ERR(next.dentry);
 	inode = next.dentry->d_inode;
 	if (S_ISLNK(inode->i_mode) && (!last || (nd->flags & LOOKUP_FOLLOW))) {
-		if (++nd->links > MAXSYMLINKS)
+		if (++nd->links > MAXSYMLINKS || (nd->flags & LOOKUP_NO_SYMLINKS))
 			err = -ELOOP;
 		else if (inode->i_op->follow_magic)
 			err = follow_magic(nd, inode, last);
@@ -216,6 +252,15 @@ static int step(struct nameidata *nd, const char *name, size_t len, enum last_ty
 	nd->path.dentry = next.dentry; /* on the same mount, so far */
 	cross_mounts(&nd->path);
 	return 0;
+}
+
+static int step(struct nameidata *nd, const char *name, size_t len, enum last_type type, bool last)
+{
+	int mount = nd->path.mnt->id, err = walk_one(nd, name, len, type, last);
+
+	if (unlikely(nd->flags & LOOKUP_NO_XDEV) && err >= 0 && nd->path.mnt->id != mount)
+		return -EXDEV;
+	return err;
 }
 
 /* ---- the walk ---- */
@@ -293,7 +338,7 @@ int walk_last(struct nameidata *nd)
 	return step(nd, nd->last, nd->last_len, nd->last_type, true);
 }
 
-int path_start(struct nameidata *nd, int dfd, const char *name, unsigned flags)
+static int start_at(struct nameidata *nd, int dfd, const char *name, unsigned flags)
 {
 	struct fd f;
 
@@ -304,7 +349,7 @@ int path_start(struct nameidata *nd, int dfd, const char *name, unsigned flags)
 	nd->want_file = false;
 	nd->file = NULL;
 	fs_get_root(&nd->root);
-	if (*name == '/') {
+	if (*name == '/' && !(flags & LOOKUP_SCOPED)) {
 		nd->path = nd->root;
 		path_get(&nd->path);
 		return 0;
@@ -323,6 +368,21 @@ int path_start(struct nameidata *nd, int dfd, const char *name, unsigned flags)
 	path_put(&nd->root);
 	fdput(f);
 	return f.file ? -ENOTDIR : -EBADF;
+}
+
+int path_start(struct nameidata *nd, int dfd, const char *name, unsigned flags)
+{
+	int err;
+
+	if ((flags & LOOKUP_BENEATH) && *name == '/')
+		return -EXDEV;
+	err = start_at(nd, dfd, name, flags);
+	if (!err && (flags & LOOKUP_SCOPED)) {
+		path_put(&nd->root);
+		nd->root = nd->path;
+		path_get(&nd->root);
+	}
+	return err;
 }
 
 void path_end(struct nameidata *nd)

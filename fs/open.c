@@ -292,9 +292,9 @@ static struct file *open_walk(struct nameidata *nd, u32 flags, u32 mode)
 	return open_path(&nd->path, flags, false);
 }
 
-static struct file *open_at(int dfd, const char *name, u32 flags, u32 mode)
+/* @lookup: limits of openat2(2), LOOKUP_NO_XDEV ... */
+static struct file *open_at(int dfd, const char *name, u32 flags, u32 mode, unsigned lookup)
 {
-	unsigned lookup = 0;
 	struct nameidata nd;
 	struct file *f;
 	int err;
@@ -317,7 +317,7 @@ static struct file *open_at(int dfd, const char *name, u32 flags, u32 mode)
 
 struct file *filp_open(const char *path, u32 flags, u32 mode)
 {
-	return open_at(AT_FDCWD, path, flags | O_LARGEFILE, mode & 07777);
+	return open_at(AT_FDCWD, path, flags | O_LARGEFILE, mode & 07777, 0);
 }
 
 /* Brings what the user passed into one of the forms that make sense, as Linux does. */
@@ -340,7 +340,7 @@ static int check_flags(u32 *flags, u32 *mode)
 	return 0;
 }
 
-static long do_open(int dfd, const char __user *uname, u32 flags, u32 mode)
+static long do_open(int dfd, const char __user *uname, u32 flags, u32 mode, unsigned lookup)
 {
 	int err = check_flags(&flags, &mode);
 	char *name;
@@ -353,7 +353,7 @@ static long do_open(int dfd, const char __user *uname, u32 flags, u32 mode)
 		return PTR_ERR(name);
 	fd = get_unused_fd(flags);
 	if (fd >= 0) {
-		struct file *f = open_at(dfd, name, flags, mode);
+		struct file *f = open_at(dfd, name, flags, mode, lookup);
 
 		if (IS_ERR(f)) {
 			put_unused_fd((unsigned)fd);
@@ -368,17 +368,75 @@ static long do_open(int dfd, const char __user *uname, u32 flags, u32 mode)
 
 SYSCALL_DEFINE3(open, const char __user *, name, u32, flags, u32, mode)
 {
-	return do_open(AT_FDCWD, name, flags, mode);
+	return do_open(AT_FDCWD, name, flags, mode, 0);
 }
 
 SYSCALL_DEFINE4(openat, int, dfd, const char __user *, name, u32, flags, u32, mode)
 {
-	return do_open(dfd, name, flags, mode);
+	return do_open(dfd, name, flags, mode, 0);
 }
 
 SYSCALL_DEFINE2(creat, const char __user *, name, u32, mode)
 {
-	return do_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
+	return do_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode, 0);
+}
+
+/* openat2(2): what open(2) forgives is an error, and the walk has limits. */
+struct open_how {
+	u64 flags, mode, resolve;
+};
+
+#define RESOLVE_CACHED 0x20u /* all names are in memory, so it asks for nothing */
+#define RESOLVE_VALID  0x3fu
+
+/* A structure of the caller's time: a longer one must have zeroes behind what is known here. */
+static int get_how(struct open_how *how, const char __user *uhow, size_t size)
+{
+	char c;
+
+	if (size < sizeof(*how))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (copy_from_user(how, uhow, sizeof(*how)))
+		return -EFAULT;
+	for (size_t i = sizeof(*how); i < size; i++) {
+		if (get_user(c, uhow + i))
+			return -EFAULT;
+		if (c)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static int check_how(const struct open_how *how)
+{
+	bool creates = how->flags & (O_CREAT | O_TMPFILE_BIT);
+
+	if ((how->flags & ~(u64)O_VALID) || (how->resolve & ~(u64)RESOLVE_VALID))
+		return -EINVAL;
+	if (creates ? how->mode & ~07777ull : how->mode)
+		return -EINVAL;
+	if ((how->flags & O_PATH) && (how->flags & ~(u64)O_PATH_FLAGS))
+		return -EINVAL;
+	if ((how->resolve << 8 & LOOKUP_SCOPED) == LOOKUP_SCOPED)
+		return -EINVAL;
+	if ((how->resolve & RESOLVE_CACHED) && (creates || (how->flags & O_TRUNC)))
+		return -EAGAIN;
+	return 0;
+}
+
+SYSCALL_DEFINE4(openat2, int, dfd, const char __user *, name, const char __user *, uhow, size_t,
+		size)
+{
+	struct open_how how;
+	int err = get_how(&how, uhow, size);
+
+	if (!err)
+		err = check_how(&how);
+	return err ? err
+		   : do_open(dfd, name, (u32)how.flags, (u32)how.mode,
+			     (unsigned)(how.resolve & ~RESOLVE_CACHED) << 8);
 }
 
 /* ---- length ---- */

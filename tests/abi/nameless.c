@@ -221,13 +221,56 @@ static void test_little(void)
 	close(p[1]);
 }
 
+/* A program that runs is not written, and a file that is written is not run. */
+static void test_busy(void)
+{
+	char path[] = "/tmp/nameless-XXXXXX", buf[65536], c;
+	int to = must(mkstemp(path)), from = must(open("/proc/self/exe", O_RDONLY)), p[2], q[2];
+	ssize_t n;
+
+	while ((n = must(read(from, buf, sizeof(buf)))) > 0)
+		must(write(to, buf, n));
+	must(fchmod(to, 0700));
+	must(pipe2(p, O_CLOEXEC));
+	must(pipe(q));
+	fails(execl(path, path, "exec", NULL), ETXTBSY);
+	close(to);
+	pid_t pid = must(fork());
+	if (!pid) {
+		dup2(q[0], 0);
+		close(q[1]);
+		execl(path, path, "wait", NULL);
+		_exit(99);
+	}
+	close(p[1]);
+	must(read(p[0], &c, 1)); /* the end: it runs */
+	fails(open(path, O_WRONLY), ETXTBSY);
+	fails(open(path, O_RDWR | O_TRUNC), ETXTBSY);
+	fails(truncate(path, 0), ETXTBSY);
+	to = open(path, O_RDONLY);
+	ok(to >= 0, "it can be read");
+	close(to);
+	close(q[1]);
+	waitpid(pid, NULL, 0);
+	to = open(path, O_WRONLY);
+	ok(to >= 0, "and written when it has ended");
+	close(to);
+	unlink(path);
+	close(from);
+	close(p[0]);
+	close(q[0]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "exec"))
 		return 42;
+	if (argc > 1) /* waits for the end of its input */
+		return (int)read(0, &(char){0}, 1);
 	dir = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
 	test_tmpfile();
 	test_path();
+	test_busy();
 	test_memfd();
 	test_little();
 	return tap_done();
