@@ -239,6 +239,7 @@ static int tmpfs_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 {
 	struct inode *inode = file->f_inode;
 	const struct tmpfs_sb *ts = inode->i_sb->s_private;
+	const struct tmpfs_file *tf = inode->i_private;
 	u64 end = (u64)off + (u64)len;
 	int err = 0;
 
@@ -249,7 +250,11 @@ static int tmpfs_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	    (s64)((u64)len >> PAGE_SHIFT) > ts->max - atomic_read(&ts->used))
 		return -ENOSPC; /* at once, rather than after taking all that is left */
 	mutex_lock(&inode->i_mutex);
-	err = check_seals(inode, mode & FALLOC_FL_PUNCH_HOLE ? 0 : (loff_t)end);
+	/* Making room changes no byte: then only the seal on the size counts. */
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		err = check_seals(inode, 0);
+	else if ((tf->seals & F_SEAL_GROW) && (loff_t)end > inode->i_size)
+		err = -EPERM;
 	if (err)
 		goto out;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
