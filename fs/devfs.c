@@ -88,7 +88,7 @@ static struct dentry *node_dir(const char *name, const char **last)
 	}
 }
 
-/* Makes the node (@rdev) or link (@target) /dev/@name. */
+/* Makes the node (@rdev), link (@target) or folder /dev/@name. */
 static int make_node(const char *name, u32 mode, u64 rdev, const char *target)
 {
 	struct dentry *dir = node_dir(name, &name), *d;
@@ -104,8 +104,12 @@ static int make_node(const char *name, u32 mode, u64 rdev, const char *target)
 		err = (int)PTR_ERR(d);
 	else if (d->d_inode)
 		err = -EEXIST;
+	else if (target)
+		err = i->i_op->symlink(i, d, target);
+	else if (S_ISDIR(mode))
+		err = i->i_op->mkdir(i, d, mode);
 	else
-		err = target ? i->i_op->symlink(i, d, target) : i->i_op->mknod(i, d, mode, rdev);
+		err = i->i_op->mknod(i, d, mode, rdev);
 	mutex_unlock(&i->i_mutex);
 	if (!IS_ERR(d))
 		dput(d);
@@ -303,4 +307,5 @@ void devfs_init(void)
 			       memory_devices[i].fop, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		make_node(links[i].name, 0, 0, links[i].target);
+	make_node("shm", S_IFDIR | S_ISVTX | 0777, 0, NULL); /* shm_open(3) */
 }

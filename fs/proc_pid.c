@@ -193,6 +193,51 @@ static int show_comm(struct task *t, const struct proc_ref *ref, struct seq *s)
 	return 0;
 }
 
+/* A thread may name the others of its process, pthread_setname_np(3); what is too long is cut. */
+static int store_comm(struct task *t, const char *text)
+{
+	if (t->tgid != current->tgid)
+		return -EINVAL;
+	strscpy(t->comm, text, sizeof(t->comm));
+	return 0;
+}
+
+static int show_limits(struct task *t, const struct proc_ref *ref, struct seq *s)
+{
+	static const char *const names[RLIM_NLIMITS][2] = {
+		{"cpu time", "seconds"},     {"file size", "bytes"},
+		{"data size", "bytes"},      {"stack size", "bytes"},
+		{"core file size", "bytes"}, {"resident set", "bytes"},
+		{"processes", "processes"},  {"open files", "files"},
+		{"locked memory", "bytes"},  {"address space", "bytes"},
+		{"file locks", "locks"},     {"pending signals", "signals"},
+		{"msgqueue size", "bytes"},  {"nice priority", ""},
+		{"realtime priority", ""},   {"realtime timeout", "us"},
+	};
+	struct rlimit limits[RLIM_NLIMITS];
+	char text[2][24];
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	if (list_empty(&t->pid_link) || !t->signal) {
+		spin_unlock_irqrestore(&tasklist_lock, flags);
+		return -ESRCH;
+	}
+	memcpy(limits, t->signal->rlim, sizeof(limits));
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	seq_printf(s, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		const u64 v[2] = {limits[i].rlim_cur, limits[i].rlim_max};
+
+		for (int k = 0; k < 2; k++)
+			scnprintf(text[k], sizeof(text[k]),
+				  v[k] == RLIM_INFINITY ? "unlimited" : "%lu", v[k]);
+		seq_printf(s, "Max %-21s %-20s %-20s %-10s\n", names[i][0], text[0], text[1],
+			   names[i][1]);
+	}
+	return 0;
+}
+
 /* The bytes of its memory between two addresses. */
 static int show_memory(struct task *t, struct seq *s, bool env)
 {
@@ -568,8 +613,9 @@ static const struct pid_entry pid_entries[] = {
 	{"fd", S_IFDIR | 0500, NULL, &proc_fd_iops, &proc_fd_fops, false, NULL},
 	{"fdinfo", S_IFDIR | 0555, proc_show_fdinfo, &proc_fd_iops, &proc_fd_fops, false, NULL},
 	{"cmdline", S_IFREG | 0444, show_cmdline, NULL, NULL, false, NULL},
-	{"comm", S_IFREG | 0444, show_comm, NULL, NULL, false, NULL},
+	{"comm", S_IFREG | 0644, show_comm, NULL, NULL, false, store_comm},
 	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false, NULL},
+	{"limits", S_IFREG | 0444, show_limits, NULL, NULL, false, NULL},
 	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false, NULL},
 	{"mountinfo", S_IFREG | 0444, show_pid_mountinfo, NULL, NULL, false, NULL},
 	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, NULL, false, NULL},

@@ -1,6 +1,6 @@
 /*
- * The general files of /proc that no other room has: time, version, load, and the switches
- * below /proc/sys/kernel. Formats: proc(5).
+ * The general files of /proc that no other room has: time, and those that are empty here but that
+ * programs expect. Formats: proc(5).
  */
 
 #include "fs/proc.h"
@@ -44,28 +44,11 @@ static void show_cpu_line(struct seq *s, const char *name, struct cputime busy, 
 		   ticks(idle));
 }
 
-static unsigned count_tasks(pid_t *last)
-{
-	struct task *t;
-	unsigned n = 0;
-	u64 flags;
-
-	*last = 0;
-	spin_lock_irqsave(&tasklist_lock, flags);
-	list_for_each_entry(t, &all_tasks, all_link) {
-		n++;
-		*last = t->pid;
-	}
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return n;
-}
-
 static void show_stat(struct seq *s)
 {
 	u64 idle, all_idle = 0, switches = 0;
 	struct cputime busy, all_busy = {0};
 	char name[8];
-	pid_t last;
 
 	for_each_cpu(cpu)
 	{
@@ -82,56 +65,13 @@ static void show_stat(struct seq *s)
 		show_cpu_line(s, name, busy, idle);
 		switches += sched_nr_switches(cpu);
 	}
-	count_tasks(&last);
 	seq_printf(s, "ctxt %lu\nbtime %lu\nprocesses %d\nprocs_running %d\nprocs_blocked 0\n",
-		   switches, (u64)((ktime_get_real() - ktime_get()) / NSEC_PER_SEC), last,
+		   switches, (u64)((ktime_get_real() - ktime_get()) / NSEC_PER_SEC), last_pid(),
 		   sched_nr_running());
 }
 PROC_ENTRY(stat, "stat", show_stat);
 
-/*
- * Load averages decay every five seconds towards the number of runnable tasks. An idle machine has
- * no tick that could count them, so the steps since the last look are made up for when somebody
- * looks, with today's number. Fixed point, 11 bits; the factors are e^(-5/60), e^(-5/300), e^(-5/900).
- */
-static DEFINE_MUTEX(load_lock);
-static u64 load_avg[3], load_time; /* [load_lock] */
-
-static void update_load(void)
-{
-	static const u64 decay[3] = {1884, 2014, 2037};
-	u64 steps = (ktime_get() - load_time) / (5 * NSEC_PER_SEC);
-	u64 active = (u64)max(sched_nr_running() - 1, 0) << 11; /* the reader does not count */
-
-	load_time += steps * 5 * NSEC_PER_SEC;
-	for (u64 n = min(steps, 1000ul); n; n--)
-		for (int i = 0; i < 3; i++)
-			load_avg[i] = (load_avg[i] * decay[i] + active * (2048 - decay[i])) >> 11;
-}
-
-static void show_loadavg(struct seq *s)
-{
-	pid_t last;
-	unsigned n = count_tasks(&last);
-
-	mutex_lock(&load_lock);
-	update_load();
-	for (int i = 0; i < 3; i++)
-		seq_printf(s, "%lu.%02lu ", load_avg[i] >> 11, (load_avg[i] & 2047) * 100 >> 11);
-	mutex_unlock(&load_lock);
-	seq_printf(s, "%d/%u %d\n", sched_nr_running(), n, last);
-}
-PROC_ENTRY(loadavg, "loadavg", show_loadavg);
-
 /* ---- what this is ---- */
-
-#define RELEASE "6.1.0-pollux" /* the Linux whose interface this is: C libraries look at it */
-
-static void show_version(struct seq *s)
-{
-	seq_printf(s, "Linux version " RELEASE " (Pollux, " __VERSION__ ")\n");
-}
-PROC_ENTRY(version, "version", show_version);
 
 static void show_cmdline(struct seq *s)
 {
@@ -148,22 +88,29 @@ static void show_filesystems(struct seq *s)
 }
 PROC_ENTRY(filesystems, "filesystems", show_filesystems);
 
-/* ---- sys/kernel, sys/vm ---- */
-
-static void show_ostype(struct seq *s)
+/* Every message goes to the console: its level, the default's, the least, the default of boot. */
+static void show_printk(struct seq *s)
 {
-	seq_printf(s, "Linux\n");
+	seq_printf(s, "7\t4\t1\t7\n");
 }
-PROC_ENTRY(ostype, "sys/kernel/ostype", show_ostype);
+PROC_ENTRY(printk, "sys/kernel/printk", show_printk);
 
-static void show_osrelease(struct seq *s)
-{
-	seq_printf(s, RELEASE "\n");
-}
-PROC_ENTRY(osrelease, "sys/kernel/osrelease", show_osrelease);
+/* ---- what there is none of: block devices, swap, modules ---- */
 
-static void show_pid_max(struct seq *s)
+static void show_nothing(struct seq *s)
 {
-	seq_printf(s, "%d\n", 1 << 22); /* kernel/sched/task.c counts that far */
 }
-PROC_ENTRY(pid_max, "sys/kernel/pid_max", show_pid_max);
+PROC_ENTRY(diskstats, "diskstats", show_nothing);
+PROC_ENTRY(modules, "modules", show_nothing);
+
+static void show_partitions(struct seq *s)
+{
+	seq_printf(s, "major minor  #blocks  name\n\n");
+}
+PROC_ENTRY(partitions, "partitions", show_partitions);
+
+static void show_swaps(struct seq *s)
+{
+	seq_printf(s, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+}
+PROC_ENTRY(swaps, "swaps", show_swaps);

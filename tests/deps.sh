@@ -33,6 +33,7 @@ table() {
 		test  iproute2            ip
 		test  spin                spin
 		test  iputils-ping        ping
+		test  curl                curl
 		check clang-format        clang-format
 		check clang-tidy          clang-tidy
 		check cppcheck            cppcheck

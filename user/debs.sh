@@ -42,7 +42,7 @@ own_lists() {
 
 # Sees to it that $downloads/debs/PACKAGE is there, and PACKAGE.depends, a name a line.
 unpack() {
-	[ ! -d "$downloads/debs/$1" ] || return 0
+	[ ! -d "$downloads/debs/$1" ] || [ ! -f "$downloads/debs/$1.depends" ] || return 0
 	rm -rf "$downloads/deb.new"
 	mkdir "$downloads/deb.new"
 	(
@@ -55,6 +55,7 @@ unpack() {
 			usr/share/lintian usr/share/initramfs-tools usr/share/bash-completion \
 			lib/systemd usr/lib/systemd etc/init.d
 	)
+	rm -rf "$downloads/debs/$1"
 	mv "$downloads/deb.new" "$downloads/debs/$1"
 }
 

@@ -4,8 +4,8 @@
 # tests/guest/ a program in /tests, every one in tests/bench/ one in /bench, every one in
 # tests/stress/ one in /stress. The same files run on the host. Beside them the root file system has
 # user/root/ as it is, Debian's static busybox, with APPS="..." other packages of Debian and what they
-# need, and with EXTRA=DIR a folder of the user's own. What tests/dynamic/ makes joins the tests'
-# archive.
+# need, and with EXTRA=DIR a folder of the user's own. The tests' archive has tests/root/ as well, and what
+# tests/dynamic/ makes.
 
 MUSL_CC ?= musl-gcc
 APPS    ?=
@@ -75,15 +75,16 @@ $(ROOTFS_LIST): FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(TESTFS_LIST): FORCE
 	@mkdir -p $(@D)
-	@echo '$(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN)' >$@.new
-	@echo '$(DYNAMIC_BIN) $(DYNAMIC_LIBS)' >>$@.new
+	@{ echo '$(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN)'; echo '$(DYNAMIC_BIN) $(DYNAMIC_LIBS)'; \
+	   find tests/root -printf '%p %T@ %s\n' | sort; } >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(ROOTFS): $(USER_BIN) $(ROOTFS_LIST) $(BUSYBOX).ready $(APPS_DIR:=.ready) user/pack.sh
 	$(Q)user/pack.sh $(ROOTFS_LIST) $@ user/root $(BUSYBOX) $(APPS_DIR) $(if $(EXTRA),'$(EXTRA)')
 $(TESTFS): $(ROOTFS) $(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN) $(DYNAMIC_BIN) $(DYNAMIC_LIBS) \
 		$(TESTFS_LIST) user/pack.sh
-	$(Q)user/pack.sh $(TESTFS_LIST) $@.part $(DYNAMIC) && cat $(ROOTFS) $@.part >$@ && rm $@.part
+	$(Q)user/pack.sh $(TESTFS_LIST) $@.part tests/root $(DYNAMIC) && \
+		cat $(ROOTFS) $@.part >$@ && rm $@.part
 
 .PHONY: user FORCE
 user: $(ROOTFS) $(TESTFS)

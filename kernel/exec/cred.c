@@ -10,10 +10,12 @@
  */
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
 
-#define USER_SLOTS 64
-#define NR_OPEN    (1ull << 20) /* largest RLIMIT_NOFILE */
+#define USER_SLOTS  64
+#define NR_OPEN     (1ull << 20) /* largest RLIMIT_NOFILE */
+#define NGROUPS_MAX 65536
 
 static struct user_count user_counts[USER_SLOTS];
 
@@ -204,8 +206,9 @@ SYSCALL_DEFINE2(setgroups, int, size, const u32 __user *, list)
 {
 	if (current->signal->euid)
 		return -EPERM;
-	return (unsigned)size > 65536 ? -EINVAL : 0;
+	return (unsigned)size > NGROUPS_MAX ? -EINVAL : 0;
 }
+SYSCTL_FIXED(ngroups_max, "sys/kernel/ngroups_max", NGROUPS_MAX);
 
 /* ---- limits ---- */
 

@@ -25,6 +25,7 @@
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
@@ -47,7 +48,8 @@ struct clone_params {
 
 static struct kmem_cache *signal_cache, *sighand_cache;
 static atomic_t nr_threads = ATOMIC_INIT(0); /* of all processes */
-static int max_threads;                      /* [I] so that stacks take an eighth of the memory */
+static int max_threads; /* at first so that stacks take an eighth of the memory */
+SYSCTL(max_threads, "sys/kernel/threads-max", max_threads, 20, 1 << 20);
 
 /* ---- the process's common part ---- */
 
@@ -311,7 +313,7 @@ static int under_limits(void)
 {
 	struct signal_struct *me = current->signal;
 
-	if (atomic_read(&nr_threads) >= max_threads)
+	if (atomic_read(&nr_threads) >= READ_ONCE(max_threads))
 		return -EAGAIN;
 	if (me->euid &&
 	    (u64)atomic_read(&user_count(me->uid)->processes) >= me->rlim[RLIMIT_NPROC].rlim_cur)

@@ -1,6 +1,6 @@
 /*
- * Small system calls about the running task and the machine: thread set-up, scheduling, uname(2),
- * sysinfo(2), getrusage(2), prctl(2).
+ * Small system calls about the running task and the machine: thread set-up, scheduling, sysinfo(2),
+ * getrusage(2), prctl(2).
  *
  * The scheduler is round robin without priorities, so the calls that set one accept what Linux
  * accepts for an ordinary process and change nothing.
@@ -9,10 +9,10 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
-#include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/sched/sched.h"
 #include "kernel/time/ktime.h"
 
 /* ---- the thread ---- */
@@ -257,84 +257,6 @@ SYSCALL_DEFINE3(setpriority, int, which, int, who, int, nice)
 
 /* ---- the machine ---- */
 
-struct utsname {
-	char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
-};
-
-static DEFINE_SPINLOCK(uts_lock); /* guards the two names that can be set */
-
-static struct utsname uts = {
-	.sysname = "Linux", /* what programs ask is which system calls there are */
-	.nodename = "pollux",
-	.release = "6.1.0-pollux",
-	.version = "#1 SMP Pollux",
-	.machine = "x86_64",
-	.domainname = "(none)",
-};
-
-SYSCALL_DEFINE1(uname, struct utsname __user *, uname)
-{
-	struct utsname copy;
-
-	spin_lock(&uts_lock);
-	copy = uts;
-	spin_unlock(&uts_lock);
-	return copy_to_user(uname, &copy, sizeof(copy)) ? -EFAULT : 0;
-}
-
-static void store_uts_name(char *field, const char *text, size_t len)
-{
-	char name[65] = {0};
-
-	memcpy(name, text, len);
-	spin_lock(&uts_lock);
-	memcpy(field, name, sizeof(name));
-	spin_unlock(&uts_lock);
-}
-
-static long set_uts_name(char *field, const char __user *uname, int len)
-{
-	char name[64];
-
-	if (current->signal->euid)
-		return -EPERM;
-	if (len < 0 || len > 64)
-		return -EINVAL;
-	if (copy_from_user(name, uname, (size_t)len))
-		return -EFAULT;
-	store_uts_name(field, name, (size_t)len);
-	return 0;
-}
-
-SYSCALL_DEFINE2(sethostname, const char __user *, uname, int, len)
-{
-	return set_uts_name(uts.nodename, uname, len);
-}
-
-SYSCALL_DEFINE2(setdomainname, const char __user *, uname, int, len)
-{
-	return set_uts_name(uts.domainname, uname, len);
-}
-
-#define UTS_ENTRY(field, file) \
-	static void show_##field(struct seq *s) \
-	{ \
-		char name[65]; \
-		spin_lock(&uts_lock); \
-		memcpy(name, uts.field, sizeof(name)); \
-		spin_unlock(&uts_lock); \
-		seq_printf(s, "%s\n", name); \
-	} \
-	static int store_##field(const char *text, size_t len) \
-	{ \
-		store_uts_name(uts.field, text, min(len, (size_t)64)); \
-		return 0; \
-	} \
-	PROC_ENTRY_RW(field, "sys/kernel/" file, show_##field, store_##field)
-
-UTS_ENTRY(nodename, "hostname");
-UTS_ENTRY(domainname, "domainname");
-
 struct sysinfo {
 	s64 uptime;
 	u64 loads[3];
@@ -355,6 +277,7 @@ SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
 		.mem_unit = 1,
 	};
 
+	load_averages(info.loads, 16);
 	return copy_to_user(uinfo, &info, sizeof(info)) ? -EFAULT : 0;
 }
 

@@ -21,6 +21,7 @@
 #include "kernel/lib/init.h"
 #include "kernel/lib/iov.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/signal.h"
 #include "kernel/time/ktime.h"
@@ -219,3 +220,46 @@ SYSCALL_DEFINE3(getrandom, char __user *, buf, size_t, count, unsigned, flags)
 	}
 	return (long)done;
 }
+
+/* ---- /proc/sys/kernel/random, random(4) ---- */
+
+/* A version 4 UUID, RFC 4122: random but for the version and the variant. */
+static void show_uuid(struct seq *s, u8 b[16])
+{
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	for (int i = 0; i < 16; i++)
+		seq_printf(s, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
+	seq_printf(s, "\n");
+}
+
+static void uuid_show(struct seq *s)
+{
+	u8 b[16];
+
+	get_random_bytes(b, sizeof(b));
+	show_uuid(s, b);
+}
+PROC_ENTRY(uuid, "sys/kernel/random/uuid", uuid_show);
+
+static u8 boot_id[16]; /* [I] */
+
+static int __init boot_id_init(void)
+{
+	get_random_bytes(boot_id, sizeof(boot_id));
+	return 0;
+}
+late_initcall(boot_id_init);
+
+static void boot_id_show(struct seq *s)
+{
+	u8 b[16];
+
+	memcpy(b, boot_id, sizeof(b));
+	show_uuid(s, b);
+}
+PROC_ENTRY(boot_id, "sys/kernel/random/boot_id", boot_id_show);
+
+/* The generator is always ready: all the bits of its key. */
+SYSCTL_FIXED(entropy_avail, "sys/kernel/random/entropy_avail", 256);
+SYSCTL_FIXED(poolsize, "sys/kernel/random/poolsize", 256);

@@ -1,4 +1,4 @@
-/* /proc/meminfo, in the form that free(1) and top(1) read: proc(5). */
+/* /proc/meminfo and /proc/vmstat, in the form that free(1), top(1) and vmstat(8) read: proc(5). */
 #include "kernel/debug/kasan.h"
 #include "kernel/lib/seq.h"
 #include "kernel/mm/internal.h"
@@ -44,3 +44,20 @@ static void meminfo_show(struct seq *s)
 		seq_printf(s, "%-16s%8lu kB\n", lines[i].name, lines[i].pages << (PAGE_SHIFT - 10));
 }
 PROC_ENTRY(meminfo, "meminfo", meminfo_show);
+
+static void vmstat_show(struct seq *s)
+{
+	static const struct {
+		const char *name;
+		enum vm_stat item;
+	} lines[] = {
+		{"nr_anon_pages", VM_STAT_ANON},         {"nr_shmem", VM_STAT_SHMEM},
+		{"nr_slab_unreclaimable", VM_STAT_SLAB}, {"nr_page_table_pages", VM_STAT_TABLES},
+		{"nr_kernel_stack", VM_STAT_KSTACK},
+	};
+
+	seq_printf(s, "nr_free_pages %lu\n", nr_free_pages());
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+		seq_printf(s, "%s %lu\n", lines[i].name, vm_stat_read(lines[i].item));
+}
+PROC_ENTRY(vmstat, "vmstat", vmstat_show);

@@ -418,11 +418,13 @@ bool sched_tick(bool user)
 {
 	struct rq *rq = this_cpu_ptr(runqueue);
 	struct task *t = rq->curr;
+	u64 now = ktime_get();
 
 	if (t == rq->idle)
 		return false;
+	load_tick(now);
 	spin_lock(&rq->lock);
-	update_curr(rq, ktime_get());
+	update_curr(rq, now);
 	t->in_system = !user;
 	spin_unlock(&rq->lock);
 	if (t->signal && READ_ONCE(t->signal->cpu_timers))

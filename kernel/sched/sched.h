@@ -36,3 +36,9 @@ struct cputime sched_cputime(int cpu, u64 *idle);
 u64 sched_nr_switches(int cpu);
 int sched_nr_waiting(int cpu); /* tasks that want @cpu and are not on it */
 int sched_nr_running(void);
+
+/* ---- load.c ---- */
+/* A CPU that is not idle looks at the clock. Hard interrupt. */
+void load_tick(u64 now);
+/* Over 1, 5 and 15 minutes, with @bits (11 to 40) of fraction. Any context. */
+void load_averages(u64 avg[3], unsigned bits);

@@ -18,6 +18,7 @@
 #include "kernel/lib/init.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/vmalloc.h"
@@ -44,7 +45,8 @@ struct task *init_task;
 struct task_ops *task_ops;
 
 static struct list_head pid_hash[1 << PID_HASH_BITS];
-static int last_pid; /* [T] */
+static int pids_given; /* [T] */
+SYSCTL_FIXED(pid_max, "sys/kernel/pid_max", PID_MAX);
 static struct kmem_cache *task_cache;
 
 void ret_from_fork(void);
@@ -87,9 +89,14 @@ static pid_t choose_pid(void)
 	pid_t pid;
 
 	do
-		pid = ++last_pid & (PID_MAX - 1);
+		pid = ++pids_given & (PID_MAX - 1);
 	while (!pid || find_task_locked(pid));
 	return pid;
+}
+
+pid_t last_pid(void)
+{
+	return READ_ONCE(pids_given) & (PID_MAX - 1);
 }
 
 struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)

@@ -237,6 +237,7 @@ static inline void task_get(struct task *t)
 void task_put(struct task *t);
 /* Thread by id, with a reference, or NULL. */
 struct task *find_get_task(pid_t pid);
+pid_t last_pid(void); /* the id given last */
 /* Thread by id; tasklist_lock held. */
 struct task *find_task_locked(pid_t pid);
 

@@ -6,6 +6,7 @@
 #include "kernel/lib/ktest.h"
 #include "kernel/sched/completion.h"
 #include "kernel/sched/mutex.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/ktime.h"
 #include "kernel/time/timer.h"
@@ -226,4 +227,19 @@ KTEST(wake_ups_are_not_lost)
 	EXPECT(kthread_run(run_relay, &r, -1, "relay/1"));
 	wait_for_completion(&r.done);
 	EXPECT(r.turn == 0);
+}
+
+/* The test itself runs, and so is one that the samples find; minutes nobody looked at were idle. */
+KTEST(load_average)
+{
+	const u64 minute = 60 * NSEC_PER_SEC;
+	u64 now = ktime_get(), avg[3];
+
+	for (int i = 1; i <= 12; i++)
+		load_tick(now + (u64)i * minute / 12);
+	load_averages(avg, 11);
+	EXPECT(avg[0] >= 2048 * 60 / 100 && avg[0] > avg[1] && avg[1] > avg[2] && avg[2] > 0);
+	load_tick(now + 30 * minute);
+	load_averages(avg, 11);
+	EXPECT(avg[0] < 2048 / 2 && avg[2] < 2048 / 2);
 }
