@@ -16,7 +16,8 @@
  *
  * Who is told what:
  *	each write		rd_wait, IN. Also when data was there before: an edge-triggered
- *				watcher counts wake-ups, not emptiness (epoll(7)).
+ *				watcher counts wake-ups, not emptiness (epoll(7)); it hears of
+ *				a write that found no room, too.
  *	a full pipe gets room	wr_wait, OUT
  *	the last of a side goes	both, any event: readers see the end, writers EPIPE
  *
@@ -332,8 +333,8 @@ static ssize_t pipe_write(struct file *file, struct iov_iter *from, loff_t *pos)
 	/* The wake-up chose us alone; room that we leave is for the next one. */
 	pass_on = slept && !pipe_full(p);
 	mutex_unlock(&p->mutex);
-	if (done > 0)
-		pipe_wake(&p->rd_wait, PIPE_IN);
+	/* Whether something was added or not: edge-triggered watchers count calls, as on Linux. */
+	pipe_wake(&p->rd_wait, PIPE_IN);
 	if (pass_on)
 		pipe_wake(&p->wr_wait, PIPE_OUT);
 	if (ret == -EPIPE)

@@ -129,6 +129,13 @@ static void room(int ep)
 	ok(one(ep, EPOLLOUT, (uint64_t)p[1]), "pipe: room");
 	must(read(p[0], page, sizeof(page)));
 	ok(none(ep), "pipe: more room is no event");
+	while (write(p[1], page, sizeof(page)) > 0)
+		;
+	must(ep_del(ep, p[1]));
+	must(ep_add(ep, p[0], EPOLLIN | EPOLLET));
+	ok(one(ep, EPOLLIN, (uint64_t)p[0]) && none(ep), "pipe: full, and reported once");
+	fails(write(p[1], page, 1), EAGAIN);
+	ok(one(ep, EPOLLIN, (uint64_t)p[0]), "pipe: a write that finds no room is an event too");
 	close(p[0]);
 	close(p[1]);
 }
