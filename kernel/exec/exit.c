@@ -133,8 +133,7 @@ static void process_ended(struct signal_struct *g, struct list_head *dead)
 {
 	forget_children(g, dead);
 	pgrp_kill_orphaned(g, g->parent, true);
-	if (waitqueue_active(&g->pidfd_wq))
-		wake_up_poll_all(&g->pidfd_wq, EPOLLIN | EPOLLRDNORM);
+	wake_up_poll_all(&g->pidfd_wq, EPOLLIN | EPOLLRDNORM);
 	if (notify_parent(g))
 		release_later(g->leader, dead);
 }

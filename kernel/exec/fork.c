@@ -37,14 +37,17 @@ struct clone_params {
 	u64 stack; /* the child's rsp, 0: the parent's */
 	u64 tls;
 	pid_t __user *parent_tid, *child_tid;
+	int __user *pidfd;
 	int exit_signal;
 	pid_t set_tid; /* the child's id, 0: any */
 };
 
 /* Flags that ask for things Pollux does not have; clone(2) says EINVAL for a kernel without them. */
 #define CLONE_UNSUPPORTED \
-	(CLONE_PIDFD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
-	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_INTO_CGROUP)
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET | CLONE_INTO_CGROUP)
+
+const struct pidfd_ops *pidfd_ops;
 
 static struct kmem_cache *signal_cache, *sighand_cache;
 static atomic_t nr_threads = ATOMIC_INIT(0); /* of all processes */
@@ -432,6 +435,9 @@ static int check_flags(const struct clone_params *p)
 		return -EINVAL;
 	if ((f & CLONE_PARENT) && !current->signal->parent)
 		return -EINVAL; /* the child of init's parent would be nobody's */
+	if ((f & CLONE_PIDFD) && ((f & (CLONE_THREAD | CLONE_DETACHED)) ||
+				  ((f & CLONE_PARENT_SETTID) && p->pidfd == p->parent_tid)))
+		return -EINVAL;
 	if ((f & CLONE_SETTLS) && p->tls >= USER_TOP)
 		return -EPERM;
 	return f & CLONE_UNSUPPORTED ? -EINVAL : 0;
@@ -467,6 +473,21 @@ void complete_vfork(struct task *t)
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 }
 
+/* CLONE_PIDFD: the number is told before there is a child, so that a bad address can be refused. */
+static struct task *copy_process_pidfd(const struct clone_params *p)
+{
+	struct file *file;
+	struct task *t = ERR_PTR(-EFAULT);
+	int fd = pidfd_ops->prepare(&file);
+
+	if (fd < 0)
+		return ERR_PTR(fd);
+	if (!put_user(fd, p->pidfd))
+		t = copy_process(p);
+	pidfd_ops->finish(fd, file, IS_ERR(t) ? NULL : t->signal);
+	return t;
+}
+
 static long do_clone(const struct clone_params *p)
 {
 	struct completion vfork_done;
@@ -476,7 +497,7 @@ static long do_clone(const struct clone_params *p)
 
 	if (err)
 		return err;
-	t = copy_process(p);
+	t = p->flags & CLONE_PIDFD ? copy_process_pidfd(p) : copy_process(p);
 	if (IS_ERR(t))
 		return PTR_ERR(t);
 	pid = t->pid;
@@ -515,6 +536,7 @@ SYSCALL_DEFINE5(clone, u64, flags, u64, stack, pid_t __user *, parent_tid, pid_t
 		.tls = tls,
 		.parent_tid = parent_tid,
 		.child_tid = child_tid,
+		.pidfd = parent_tid,
 		.exit_signal = flags & CSIGNAL,
 	};
 
@@ -592,6 +614,7 @@ SYSCALL_DEFINE2(clone3, const void __user *, uargs, size_t, size)
 		.tls = a.tls,
 		.parent_tid = (pid_t __user *)a.parent_tid,
 		.child_tid = (pid_t __user *)a.child_tid,
+		.pidfd = (int __user *)a.pidfd,
 		.exit_signal = (int)a.exit_signal,
 	};
 	return do_clone(&p);

@@ -70,6 +70,19 @@ void signal_attach_leader(struct signal_struct *g, struct task *t, struct sighan
 void forget_thread(struct signal_struct *g);
 int count_threads(void);
 
+/* ---- process descriptors: files, so fs/pidfd.c's ---- */
+
+struct file;
+struct pidfd_ops {
+	/* A reserved descriptor and a file for a process that is not there yet: its number, -errno. */
+	int (*prepare)(struct file **file);
+	/* It is there; or NULL: nothing has come of it. */
+	void (*finish)(int fd, struct file *file, struct signal_struct *g);
+	/* Whom @fd means, with a reference, and O_NONBLOCK; NULL: no such descriptor. */
+	struct signal_struct *(*get)(unsigned fd, bool *nonblock);
+};
+extern const struct pidfd_ops *pidfd_ops; /* [I] set at start-up */
+
 /* ---- process groups and sessions (pgrp.c); tasklist_lock held ---- */
 
 void pgrp_attach(struct signal_struct *g, pid_t pgrp);
@@ -141,7 +154,7 @@ void force_signal(int sig, const siginfo_t *info);
 void force_sigsegv(int sig);
 /* Tells the parent of @g of a stop or a continuation (CLD_*). */
 void notify_parent_cldstop(struct signal_struct *g, int why, int status);
-/* May current send @sig to @g? 0, -EPERM. tasklist_lock held. */
+/* May current send @sig to @g? 0, -EINVAL: no such signal, -EPERM. tasklist_lock held. */
 int check_kill_permission(struct signal_struct *g, int sig);
 /* The pending and the blocked signals of process @g, for /proc. */
 void get_signal_masks(struct task *t, sigset_t *pending, sigset_t *shared, sigset_t *blocked,

@@ -7,7 +7,7 @@
  * wait_event() tests after it has registered, a child that ends in between is not missed.
  *
  * Only the caller's children are looked at, never all tasks; a wait for one pid finds it by the hash
- * table.
+ * table, one for a pidfd by the descriptor.
  *
  * LOCKING: tasklist_lock for children and zombies; inside it the child's sighand->lock for its stop
  * state. Results are copied to the user after both are dropped.
@@ -26,13 +26,16 @@
 #define __WALL      0x40000000
 #define __WCLONE    0x80000000u
 
-#define P_ALL  0
-#define P_PID  1
-#define P_PGID 2
+#define P_ALL   0
+#define P_PID   1
+#define P_PGID  2
+#define P_PIDFD 3
 
 struct wait_op {
 	int type; /* P_* */
 	pid_t id;
+	struct signal_struct *child; /* P_PIDFD: with a reference */
+	bool nonblock;               /* P_PIDFD: its descriptor does not wait */
 	u32 options;
 
 	/* Found: */
@@ -124,6 +127,9 @@ static bool scan_children(struct wait_op *w)
 		t = find_task_locked(w->id);
 		if (t && t->signal && t->signal->parent == me && t->signal->leader == t)
 			consider(w, t->signal);
+	} else if (w->type == P_PIDFD) {
+		if (w->child->parent == me)
+			consider(w, w->child);
 	} else {
 		list_for_each_entry(g, &me->children, sibling)
 			if (consider(w, g))
@@ -199,6 +205,11 @@ static int waitid_target(struct wait_op *w, int which, pid_t id)
 		if (!id)
 			w->id = current->signal->pgrp;
 		return id >= 0 ? 0 : -EINVAL;
+	case P_PIDFD:
+		if (id < 0)
+			return -EINVAL;
+		w->child = pidfd_ops->get((unsigned)id, &w->nonblock);
+		return w->child ? 0 : -EBADF;
 	default:
 		return -EINVAL;
 	}
@@ -239,7 +250,13 @@ SYSCALL_DEFINE5(waitid, int, which, pid_t, id, siginfo_t __user *, uinfo, int, o
 	ret = waitid_target(&w, which, id);
 	if (ret)
 		return ret;
+	if (w.nonblock)
+		w.options |= WNOHANG;
 	ret = do_wait(&w);
+	if (w.child)
+		signal_put(w.child);
+	if (!ret && w.nonblock && !(options & WNOHANG))
+		return -EAGAIN;
 	if (ret < 0)
 		return ret;
 	if ((ret && put_rusage(uru, &w)) || put_wait_info(uinfo, &w))

@@ -212,6 +212,8 @@ int check_kill_permission(struct signal_struct *g, int sig)
 {
 	struct signal_struct *me = current->signal;
 
+	if (sig && !valid_signal(sig))
+		return -EINVAL;
 	if (me == g || !me->euid || me->euid == g->suid || me->euid == g->uid ||
 	    me->uid == g->suid || me->uid == g->uid)
 		return 0;
@@ -252,7 +254,7 @@ static int kill_process(pid_t pid, int sig, const siginfo_t *info)
 /* To every process but init and the caller's own. */
 static int kill_everyone(int sig, const siginfo_t *info)
 {
-	int reached = 0, allowed = 0;
+	int reached = 0, allowed = 0, err = 0;
 	struct task *t;
 	u64 flags;
 
@@ -263,7 +265,8 @@ static int kill_everyone(int sig, const siginfo_t *info)
 		if (!g || g->leader != t || t->pid <= 1 || g == current->signal)
 			continue;
 		reached++;
-		if (check_kill_permission(g, sig))
+		err = check_kill_permission(g, sig);
+		if (err)
 			continue;
 		allowed++;
 		if (sig)
@@ -272,15 +275,13 @@ static int kill_everyone(int sig, const siginfo_t *info)
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	if (!reached)
 		return -ESRCH;
-	return allowed ? 0 : -EPERM;
+	return allowed ? 0 : err;
 }
 
 SYSCALL_DEFINE2(kill, pid_t, pid, int, sig)
 {
 	siginfo_t info = info_from_me(sig, SI_USER);
 
-	if (sig && !valid_signal(sig))
-		return -EINVAL;
 	if (pid > 0)
 		return kill_process(pid, sig, &info);
 	if (pid == -1)
@@ -312,7 +313,7 @@ SYSCALL_DEFINE2(tkill, pid_t, tid, int, sig)
 {
 	siginfo_t info = info_from_me(sig, SI_TKILL);
 
-	if (tid <= 0 || (sig && !valid_signal(sig)))
+	if (tid <= 0)
 		return -EINVAL;
 	return kill_thread(0, tid, sig, &info);
 }
@@ -321,7 +322,7 @@ SYSCALL_DEFINE3(tgkill, pid_t, tgid, pid_t, tid, int, sig)
 {
 	siginfo_t info = info_from_me(sig, SI_TKILL);
 
-	if (tgid <= 0 || tid <= 0 || (sig && !valid_signal(sig)))
+	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
 	return kill_thread(tgid, tid, sig, &info);
 }
@@ -331,8 +332,6 @@ static int get_user_siginfo(siginfo_t *info, const siginfo_t __user *uinfo, int 
 {
 	if (copy_from_user(info, uinfo, sizeof(*info)))
 		return -EFAULT;
-	if (sig && !valid_signal(sig))
-		return -EINVAL;
 	if ((info->si_code >= 0 || info->si_code == SI_TKILL) && !to_self)
 		return -EPERM;
 	info->si_signo = sig;
@@ -342,7 +341,7 @@ static int get_user_siginfo(siginfo_t *info, const siginfo_t __user *uinfo, int 
 SYSCALL_DEFINE3(rt_sigqueueinfo, pid_t, pid, int, sig, const siginfo_t __user *, uinfo)
 {
 	siginfo_t info;
-	int err = get_user_siginfo(&info, uinfo, sig, pid == current->tgid);
+	int err = get_user_siginfo(&info, uinfo, sig, pid == current->pid);
 
 	return err ? err : kill_process(pid, sig, &info);
 }
@@ -357,6 +356,49 @@ SYSCALL_DEFINE4(rt_tgsigqueueinfo, pid_t, tgid, pid_t, tid, int, sig, const sigi
 		return -EINVAL;
 	err = get_user_siginfo(&info, uinfo, sig, tid == current->pid);
 	return err ? err : kill_thread(tgid, tid, sig, &info);
+}
+
+/* What the caller sends with pidfd_send_signal(2), if it does not leave that to the kernel. */
+static int get_pidfd_siginfo(siginfo_t *info, const siginfo_t __user *uinfo, int sig,
+			     const struct signal_struct *to)
+{
+	if (!uinfo) {
+		*info = info_from_me(sig, SI_USER);
+		return 0;
+	}
+	if (copy_from_user(info, uinfo, sizeof(*info)))
+		return -EFAULT;
+	if (info->si_signo != sig)
+		return -EINVAL;
+	if ((info->si_code >= 0 || info->si_code == SI_TKILL) && to != current->signal)
+		return -EPERM;
+	return 0;
+}
+
+SYSCALL_DEFINE4(pidfd_send_signal, int, pidfd, int, sig, const siginfo_t __user *, uinfo, unsigned,
+		flags)
+{
+	struct signal_struct *g;
+	siginfo_t info;
+	bool nonblock;
+	int ret;
+	u64 irq;
+
+	if (flags)
+		return -EINVAL;
+	g = pidfd_ops->get((unsigned)pidfd, &nonblock);
+	if (!g)
+		return -EBADF;
+	ret = get_pidfd_siginfo(&info, uinfo, sig, g);
+	if (!ret) {
+		spin_lock_irqsave(&tasklist_lock, irq);
+		ret = g->leader ? check_kill_permission(g, sig) : -ESRCH;
+		if (!ret && sig)
+			ret = send_signal_group(g, sig, &info);
+		spin_unlock_irqrestore(&tasklist_lock, irq);
+	}
+	signal_put(g);
+	return ret;
 }
 
 /* ---- system calls that sleep with a deadline and were broken off by a signal ---- */
