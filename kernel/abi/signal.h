@@ -89,6 +89,13 @@ struct sigaction {
 #define CLD_DUMPED  3
 #define CLD_STOPPED 5
 #define CLD_CONTINUED 6
+#define POLL_IN     1
+#define POLL_OUT    2
+#define POLL_MSG    3
+#define POLL_ERR    4
+#define POLL_PRI    5
+#define POLL_HUP    6
+#define NSIGPOLL    6
 
 /* 128 bytes, as sigaction(2) describes it. */
 typedef struct siginfo {
