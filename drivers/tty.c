@@ -219,6 +219,7 @@ const struct file_operations tty_fops = {
 	.read = tty_read,
 	.write = tty_write,
 	.poll = tty_poll,
+	.async = EPOLLIN | EPOLLHUP,
 	.ioctl = tty_ioctl,
 	.release = tty_release,
 };

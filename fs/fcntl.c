@@ -20,9 +20,14 @@
 #define FIONCLEX 0x5450u
 #define FIOCLEX  0x5451u
 #define FIOASYNC 0x5452u
-#define FIGETBSZ 0x2u
+/* Of sockets only. */
+#define FIOSETOWN 0x8901u
+#define SIOCSPGRP 0x8902u
+#define FIOGETOWN 0x8903u
+#define SIOCGPGRP 0x8904u
+#define FIGETBSZ  0x2u
 
-#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 static void change_flags(struct file *f, u32 clear, u32 set)
 {
@@ -35,16 +40,17 @@ static void change_flags(struct file *f, u32 clear, u32 set)
 
 static long set_flags(unsigned fd, struct file *f, u32 flags)
 {
+	u32 mask = SETFL_MASK | (f->f_op->async ? O_ASYNC : 0);
 	int err = 0;
 
 	if ((flags & O_NOATIME) && !(f->f_flags & O_NOATIME) && f->f_dentry &&
 	    !inode_owner_or_root(f->f_inode))
 		return -EPERM;
-	if (((flags ^ f->f_flags) & O_ASYNC) && f->f_op->fasync)
-		err = f->f_op->fasync((int)fd, f, flags & O_ASYNC);
+	if ((flags ^ f->f_flags) & mask & O_ASYNC)
+		err = set_async(f, (int)fd, flags & O_ASYNC);
 	if (err < 0)
 		return err;
-	change_flags(f, SETFL_MASK, flags & SETFL_MASK);
+	change_flags(f, mask, flags & mask);
 	return 0;
 }
 
@@ -90,6 +96,13 @@ static long do_fcntl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return seal_fcntl(f, cmd, arg);
+	case F_SETOWN:
+	case F_GETOWN:
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+	case F_SETSIG:
+	case F_GETSIG:
+		return fcntl_async(f, cmd, arg);
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
 		return pipe_fcntl(f, (int)cmd, arg);
@@ -130,9 +143,9 @@ static long ioctl_async(unsigned fd, struct file *f, const int __user *arg)
 		return -EFAULT;
 	if (!on == !(f->f_flags & O_ASYNC))
 		return 0;
-	if (!f->f_op->fasync)
+	if (!f->f_op->async)
 		return -ENOTTY;
-	err = f->f_op->fasync((int)fd, f, on);
+	err = set_async(f, (int)fd, on);
 	if (err < 0)
 		return err;
 	change_flags(f, O_ASYNC, on ? O_ASYNC : 0);
@@ -157,6 +170,14 @@ static long do_ioctl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
 	case FIONREAD:
 		if (regular)
 			return put_user((int)(f->f_inode->i_size - f->f_pos), (int __user *)arg);
+		break;
+	case FIOSETOWN:
+	case SIOCSPGRP:
+	case FIOGETOWN:
+	case SIOCGPGRP:
+		if (S_ISSOCK(f->f_inode->i_mode))
+			return ioctl_owner(f, cmd == FIOSETOWN || cmd == SIOCSPGRP,
+					   (int __user *)arg);
 		break;
 	case FIGETBSZ:
 		if (f->f_dentry)

@@ -91,8 +91,8 @@ void fput(struct file *f)
 	notify_file(f, f->f_mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	eventpoll_release(f);
 	locks_fput(f);
-	if ((f->f_flags & O_ASYNC) && f->f_op->fasync)
-		f->f_op->fasync(-1, f, false);
+	if (f->f_fasync)
+		fasync_release(f);
 	if (f->f_op->release)
 		f->f_op->release(f);
 	if (f->f_mode & FMODE_WRITER)

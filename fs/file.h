@@ -50,7 +50,8 @@ struct file_operations {
 	int (*flush)(struct file *file);
 	/* The last reference is gone. Process context, may sleep. */
 	void (*release)(struct file *file);
-	int (*fasync)(int fd, struct file *file, bool on);
+	/* The events that O_ASYNC signals, of EPOLLIN, OUT, HUP and ERR; 0: it has no effect. */
+	__poll_t async;
 	int (*getattr)(struct file *file, struct kstat *st); /* NULL: that of the inode */
 	void (*show_fdinfo)(struct seq *s, struct file *file);
 	/* Text of the link in /proc/PID/fd, "socket:[123]"; NULL: the path. */
@@ -78,7 +79,7 @@ struct file {
 	loff_t f_pos; /* [i] for files with a position: read() and write() move it under i_mutex */
 	struct epitem
 		*f_ep; /* the items that watch this file, see ep_link_lock in fs/eventpoll.c */
-	struct fasync *f_fasync; /* [f] O_ASYNC */
+	struct fasync *f_fasync; /* [f] to set; fasync.c's, NULL: never asked for */
 };
 
 /* A file on an internal mount, with no name. flags: O_ACCMODE, O_NONBLOCK. ERR_PTR(-ENFILE/-ENOMEM). */

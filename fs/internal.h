@@ -13,6 +13,13 @@ struct file *alloc_empty_file(u32 flags);
 /* For a file whose open() failed: gives it back without release(). */
 void free_unopened_file(struct file *f);
 
+/* ---- fasync.c ---- */
+/* Switches the signals of O_ASYNC on, as descriptor @fd, or off. 0 or -ENOMEM. */
+int set_async(struct file *f, int fd, bool on);
+long fcntl_async(struct file *f, unsigned cmd, u64 arg); /* F_SETOWN and its kin */
+long ioctl_owner(struct file *f, bool set, int __user *arg);
+void fasync_release(struct file *f); /* nobody refers to @f any more; f_fasync is not NULL */
+
 /* ---- fdtable.c ---- */
 bool get_close_on_exec(unsigned fd);
 void set_close_on_exec(unsigned fd, bool on);

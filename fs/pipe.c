@@ -488,6 +488,7 @@ static const struct file_operations pipe_fops = {
 	.read = pipe_read,
 	.write = pipe_write,
 	.poll = pipe_poll,
+	.async = EPOLLIN | EPOLLOUT,
 	.ioctl = pipe_ioctl,
 	.release = pipe_release,
 	.getattr = pipe_getattr,
@@ -654,6 +655,7 @@ const struct file_operations fifo_fops = {
 	.read = pipe_read,
 	.write = pipe_write,
 	.poll = pipe_poll,
+	.async = EPOLLIN | EPOLLOUT,
 	.ioctl = pipe_ioctl,
 	.release = pipe_release,
 };

@@ -95,6 +95,7 @@ static const struct file_operations socket_file_ops = {
 	.read = sock_read,
 	.write = sock_write,
 	.poll = sock_poll,
+	.async = EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR,
 	.ioctl = sock_ioctl,
 	.flush = sock_flush,
 	.release = sock_release,

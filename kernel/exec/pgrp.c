@@ -103,6 +103,30 @@ int send_signal_pgrp(pid_t pgrp, int sig, const siginfo_t *info)
 	return n;
 }
 
+bool pgrp_exists(pid_t pgrp)
+{
+	struct signal_struct *g;
+
+	for_each_member(g, pgrp)
+	{
+		return true;
+	}
+	return false;
+}
+
+void for_each_in_pgrp(pid_t pgrp, void (*fn)(struct signal_struct *g, void *arg), void *arg)
+{
+	struct signal_struct *g;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	for_each_member(g, pgrp)
+	{
+		fn(g, arg);
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
+
 int kill_pgrp(pid_t pgrp, int sig, const siginfo_t *info)
 {
 	struct signal_struct *g;

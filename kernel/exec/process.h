@@ -92,6 +92,10 @@ bool pgrp_is_orphaned(pid_t pgrp, const struct signal_struct *ignored);
 /* @g ends, or loses its parent: a stopped group that this orphans gets SIGHUP and SIGCONT. */
 void pgrp_kill_orphaned(struct signal_struct *g, struct signal_struct *parent, bool ending);
 
+/* Is there such a group? tasklist_lock held. */
+bool pgrp_exists(pid_t pgrp);
+/* Calls @fn for each process of a group. Takes tasklist_lock; any context. */
+void for_each_in_pgrp(pid_t pgrp, void (*fn)(struct signal_struct *g, void *arg), void *arg);
 /* kill(2) on a group, with permission checked: 0, -ESRCH, -EPERM. Takes tasklist_lock. */
 int kill_pgrp(pid_t pgrp, int sig, const siginfo_t *info);
 
