@@ -186,7 +186,7 @@ static struct rusage use_cpu(bool in_kernel)
 			for (volatile int i = 0; i < 200000; i++)
 				;
 		}
-	} while (now(CLOCK_PROCESS_CPUTIME_ID) - start < 250 * MS);
+	} while (now(CLOCK_PROCESS_CPUTIME_ID) - start < 120 * MS);
 	must(getrusage(RUSAGE_SELF, &b));
 	timersub(&b.ru_utime, &a.ru_utime, &b.ru_utime);
 	timersub(&b.ru_stime, &a.ru_stime, &b.ru_stime);
@@ -203,7 +203,7 @@ static void test_usage(void)
 	ok(us(&used.ru_utime) > us(&used.ru_stime), "computing uses user time");
 	used = use_cpu(true);
 	ok(us(&used.ru_stime) > us(&used.ru_utime), "reading from a device uses system time");
-	ok(us(&used.ru_utime) + us(&used.ru_stime) >= 240000, "the two are all of it");
+	ok(us(&used.ru_utime) + us(&used.ru_stime) > 110000, "the two are all of it");
 
 	must(getrusage(RUSAGE_THREAD, &thread));
 	must(getrusage(RUSAGE_SELF, &self));
@@ -218,9 +218,9 @@ static void test_usage(void)
 		_exit(0);
 	}
 	must(wait4(-1, &status, 0, &used));
-	ok(us(&used.ru_utime) + us(&used.ru_stime) >= 240000, "wait4 tells what a child has used");
+	ok(us(&used.ru_utime) + us(&used.ru_stime) > 110000, "wait4 tells what a child has used");
 	must(times(&after));
-	ok(after.tms_cutime + after.tms_cstime - before.tms_cutime - before.tms_cstime >= 23,
+	ok(after.tms_cutime + after.tms_cstime - before.tms_cutime - before.tms_cstime >= 10,
 	   "and so does times");
 	must(getrusage(RUSAGE_CHILDREN, &self));
 	ok(us(&self.ru_utime) >= us(&used.ru_utime), "and RUSAGE_CHILDREN");
@@ -269,20 +269,25 @@ static void test_clocks(void)
 
 static void test_limit(void)
 {
-	struct rlimit limit = {1, 2};
+	struct rlimit soft = {1, RLIM_INFINITY}, hard = {1, 1};
 	int status;
+	pid_t pid;
 
 	if (!fork()) {
-		install(SIGXCPU);
-		must(setrlimit(RLIMIT_CPU, &limit));
-		if (!spin_until(SIGXCPU, 1))
-			_exit(1);
-		spin_until(SIGXCPU, 100);
+		must(setrlimit(RLIMIT_CPU, &hard));
+		spin_until(SIGXCPU, 1);
 		_exit(2);
 	}
+	pid = must(fork());
+	if (!pid) {
+		install(SIGXCPU);
+		must(setrlimit(RLIMIT_CPU, &soft));
+		_exit(spin_until(SIGXCPU, 1) ? 3 : 4);
+	}
+	must(waitpid(pid, &status, 0));
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 3, "RLIMIT_CPU: SIGXCPU at the soft limit");
 	must(wait(&status));
-	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-	   "RLIMIT_CPU: SIGXCPU first, then SIGKILL");
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "SIGKILL at the hard one");
 }
 
 int main(void)
