@@ -29,6 +29,7 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/mutex.h"
 #include "kernel/sched/wait.h"
+#include "kernel/trace/trace.h"
 
 #define F_OWNER_TID  0
 #define F_OWNER_PID  1
@@ -130,6 +131,7 @@ static void send_sigio(struct fasync *fa, int code)
 	struct async_owner *o = &fa->owner;
 	u64 flags;
 
+	trace(send_sigio, fa->fd, band_of[code]);
 	spin_lock_irqsave(&fa->lock, flags);
 	if (o->pid && o->type == F_OWNER_TID)
 		signal_process(fa, o->task->signal, o->task, code);

@@ -32,6 +32,7 @@
 	EVENT(sock_def_write_space, CPU, INSTANT, "sock=%lx") \
 	EVENT(ep_poll_callback, CPU, INSTANT, "fd=%lu events=%lx") \
 	EVENT(pollwake, CPU, INSTANT, "events=%lx") \
+	EVENT(send_sigio, CPU, INSTANT, "fd=%lu band=%lx") \
 	EVENT(sched_wakeup, CPU, INSTANT, "pid=%lu cpu=%lu") \
 	EVENT(net_rx_exit, CPU, END, "") \
 	EVENT(softirq_exit, CPU, END, "vec=%lu") \

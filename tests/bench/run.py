@@ -38,7 +38,7 @@ def budget(name):
 # What a connection that says nothing holds, by I/O model: the server, its port, how many connections.
 MODELS = [("echo-epoll", 7, 10_000), ("echo-poll", 11, 10_000), ("echo-select", 10, 900),
           ("echo-blocking -m thread", 8, 900), ("echo-blocking -m process", 8, 900),
-          ("echo-aio", 13, 900)]
+          ("echo-sigio", 12, 10_000), ("echo-aio", 13, 900)]
 
 
 def free_memory(m):

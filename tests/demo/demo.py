@@ -32,6 +32,7 @@ SAYS = {
     "sock_def_readable": "  the data is on the socket's queue: wake whoever waits",
     "ep_poll_callback": "  an epoll waits: the item joins its ready list",
     "pollwake": "  a poll() or select() waits, and will ask all its files again",
+    "send_sigio": "  its owner asked for a signal: one is queued",
     "sched_wakeup": "  a task sleeps there: it becomes runnable",
     "net_rx_exit": "  the ring is empty",
     "softirq_exit": "the bottom half is done",

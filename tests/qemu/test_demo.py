@@ -13,6 +13,7 @@ RX = ["irq_handler_entry", "softirq_entry", "netif_receive", "tcp_input", "sock_
 ROADS = {
     "epoll": RX + ["ep_poll_callback", "epoll_wait_exit", "sock_recvmsg_exit", "net_dev_xmit"],
     "select": RX + ["pollwake", "select_exit", "sock_recvmsg_exit", "net_dev_xmit"],
+    "sigio": RX + ["send_sigio", "sock_recvmsg_exit", "net_dev_xmit"],
     "blocking": RX + ["sched_wakeup", "sock_recvmsg_exit", "net_dev_xmit"],
 }
 

@@ -17,7 +17,7 @@ PORTS = {"echo-epoll": 7, "echo-blocking": 8, "echo-nonblock": 9, "echo-select":
          "echo-poll": 11, "echo-sigio": 12, "echo-aio": 13}
 MODELS = ["echo-epoll -m et", "echo-epoll -m lt", "echo-epoll -m oneshot", "echo-epoll -m exclusive",
           "echo-epoll -m reuseport", "echo-blocking -m process", "echo-blocking -m thread",
-          "echo-nonblock", "echo-select", "echo-poll", "echo-aio"]
+          "echo-nonblock", "echo-select", "echo-poll", "echo-sigio", "echo-aio"]
 # One process from beginning to end, so that its open files can be counted.
 ALONE = ("et", "lt", "oneshot", "thread", "nonblock", "select", "poll", "sigio", "aio")
 SLOW = 10  # clients that do not read: each fills buffers in both directions
