@@ -437,6 +437,15 @@ static int call_futex_timeout(void)
 	return done(syscall(SYS_futex, word, 0, 0, &ts));
 }
 
+static int call_futex_bitset(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += LONG_TIME;
+	return done(syscall(SYS_futex, word, 9 /* FUTEX_WAIT_BITSET */, 0, &ts, NULL, ~0));
+}
+
 static void finish_futex(void)
 {
 	must(syscall(SYS_futex, word, 1 /* FUTEX_WAKE */, 1));
@@ -573,6 +582,7 @@ static const struct row {
 	{"fcntl F_SETLKW", setup_setlk, call_setlkw, finish_setlk, AGAIN, AGAIN},
 	{"futex", setup_word, call_futex, finish_futex, AGAIN, AGAIN},
 	{"futex with a timeout", setup_word, call_futex_timeout, finish_futex, EINTR, AGAIN},
+	{"futex until a time", setup_word, call_futex_bitset, finish_futex, EINTR, AGAIN},
 	{"wait4", setup_pipe, call_wait4, finish_write, AGAIN, AGAIN},
 	{"waitid", setup_pipe, call_waitid, finish_write, AGAIN, AGAIN},
 	{"pause", setup_nothing, call_pause, finish_nothing, EINTR, -1},
