@@ -305,7 +305,7 @@ struct file_system_type *find_type(const char *name)
 void mount_rootfs(void)
 {
 	struct file_system_type *type = find_type("tmpfs");
-	struct mount *m = type ? new_mount(type, "rootfs", "", 0) : ERR_PTR(-ENODEV);
+	struct mount *m = type ? new_mount(type, "tmpfs", "", 0) : ERR_PTR(-ENODEV);
 
 	if (IS_ERR(m))
 		panic("cannot mount the root file system: %ld", PTR_ERR(m));
