@@ -86,6 +86,10 @@ struct file_system_type;
 extern struct file_system_type *file_systems; /* [mount_mutex] to change */
 /* @show is called for each mount that is in the tree; it holds no lock. */
 void for_each_mount(void (*show)(struct mount *m, void *arg), void *arg);
+/* The tree or a mount's flags have changed: tells those who wait on mounts_wait. Process context. */
+void mounts_changed(void);
+unsigned mount_changes(void); /* how often that was so far */
+extern struct wait_queue_head mounts_wait;
 
 /* ---- namei.c ---- */
 #define LOOKUP_DIRECTORY 0x2u

@@ -19,7 +19,8 @@
 
 static DEFINE_MUTEX(mount_mutex);
 static LIST_HEAD(mounts); /* [D] in the tree, in the order of mounting */
-static atomic_t next_id = ATOMIC_INIT(0), next_dev = ATOMIC_INIT(0);
+static atomic_t next_id = ATOMIC_INIT(0), next_dev = ATOMIC_INIT(0), changes = ATOMIC_INIT(0);
+DECLARE_WAIT_QUEUE_HEAD(mounts_wait);
 struct file_system_type *file_systems;
 
 int register_filesystem(struct file_system_type *type)
@@ -170,6 +171,17 @@ struct mount *lookup_mnt(const struct path *at)
 	return NULL;
 }
 
+void mounts_changed(void)
+{
+	atomic_inc(&changes);
+	wake_up_all(&mounts_wait);
+}
+
+unsigned mount_changes(void)
+{
+	return (unsigned)atomic_read(&changes);
+}
+
 /* [D] Hangs @m at @at, whose references it takes over. */
 static void hook(struct mount *m, const struct path *at)
 {
@@ -227,8 +239,10 @@ int mount_attach(struct mount *m, const struct path *at)
 	if (err) {
 		mntput(m);
 		path_put(at);
+		return err;
 	}
-	return err;
+	mounts_changed();
+	return 0;
 }
 
 int mount_move(struct mount *m, const struct path *to)
@@ -259,6 +273,8 @@ out:
 	spin_unlock(&dcache_lock);
 	mutex_unlock(&mount_mutex);
 	path_put(&from); /* the old place; the new one if nothing came of it */
+	if (!err)
+		mounts_changed();
 	return err;
 }
 
@@ -283,6 +299,7 @@ int mount_detach(struct mount *m, bool lazy)
 		mutex_unlock(&mount_mutex);
 		if (err)
 			return err;
+		mounts_changed();
 		path_put(&at);
 		if (leaf != m)
 			mntput(leaf); /* the tree's */

@@ -73,6 +73,7 @@ static int do_remount(const char *path, u32 flags)
 	if (err)
 		return err;
 	WRITE_ONCE(p.mnt->flags, flags);
+	mounts_changed();
 	path_put(&p);
 	return 0;
 }
@@ -276,7 +277,6 @@ void show_mounts(struct seq *s)
 {
 	for_each_mount(show_mount, s);
 }
-PROC_ENTRY(mounts, "mounts", show_mounts);
 
 /* proc(5): id, parent, device, what it shows, where, flags - type, source, flags of all of it. */
 static void show_info(struct mount *m, void *arg)

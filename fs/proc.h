@@ -34,7 +34,8 @@ static inline const struct proc_ref *proc_ref(const struct inode *i)
 }
 /* A decimal number without sign or leading zeroes, as a name; -1 if it is none. */
 long proc_number(const char *name, size_t len);
-extern const struct file_operations proc_text_fops; /* the text that pid_show() or a node gives */
+extern const struct file_operations proc_text_fops;   /* the text that pid_show() gives */
+extern const struct file_operations proc_mounts_fops; /* the same, and changes can be waited for */
 loff_t proc_dir_llseek(struct file *file, loff_t off, int whence);
 /* "." and ".." at positions 0 and 1; false: no room. */
 bool proc_emit_dots(struct file *file, struct dir_context *ctx);

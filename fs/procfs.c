@@ -32,13 +32,14 @@ struct proc_node {
 
 struct proc_text {
 	struct mutex lock;
-	struct seq seq; /* [lock] */
-	bool filled;    /* [lock] */
+	struct seq seq;       /* [lock] */
+	bool filled;          /* [lock] */
+	unsigned mounts_seen; /* mount_changes() at the last poll */
 };
 
 static struct proc_node root_node;
 static const struct inode_operations dir_iops, root_iops, self_iops;
-static const struct file_operations dir_fops, root_fops;
+static const struct file_operations dir_fops, root_fops, node_fops;
 
 /* ---- inodes ---- */
 
@@ -78,7 +79,7 @@ static struct inode *node_inode(struct super_block *sb, const struct proc_node *
 	}
 	i = proc_inode(sb, S_IFREG | (n->entry->store ? 0644 : 0444), &ref);
 	if (!IS_ERR(i))
-		i->i_fop = &proc_text_fops;
+		i->i_fop = &node_fops;
 	return i;
 }
 
@@ -91,6 +92,7 @@ static int proc_open(struct inode *inode, struct file *file)
 	if (!t)
 		return -ENOMEM;
 	mutex_init(&t->lock);
+	t->mounts_seen = mount_changes();
 	file->private_data = t;
 	return 0;
 }
@@ -176,13 +178,33 @@ static ssize_t proc_write(struct file *file, struct iov_iter *from, loff_t *pos)
 	return err ? err : (ssize_t)n;
 }
 
-const struct file_operations proc_text_fops = {
-	.read = proc_read,
-	.write = proc_write,
-	.llseek = proc_llseek,
-	.open = proc_open,
-	.release = proc_release,
-};
+/* As on Linux, a process's text has no poll operation; the kernel's has one and is always ready. */
+static __poll_t node_poll(struct file *file, struct poll_table *pt)
+{
+	return DEFAULT_POLLMASK;
+}
+
+/* A change of the mounts is EPOLLERR and EPOLLPRI, told once to each open file (proc(5)). */
+static __poll_t mounts_poll(struct file *file, struct poll_table *pt)
+{
+	struct proc_text *t = file->private_data;
+	unsigned now;
+
+	poll_wait(file, &mounts_wait, pt);
+	now = mount_changes();
+	if (xchg(&t->mounts_seen, now) == now)
+		return EPOLLIN | EPOLLRDNORM;
+	return EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLPRI;
+}
+
+#define TEXT_FOPS(poll_) \
+	{ \
+		.read = proc_read, .write = proc_write, .llseek = proc_llseek, .open = proc_open, \
+		.release = proc_release, .poll = (poll_) \
+	}
+const struct file_operations proc_text_fops = TEXT_FOPS(NULL);
+const struct file_operations proc_mounts_fops = TEXT_FOPS(mounts_poll);
+static const struct file_operations node_fops = TEXT_FOPS(node_poll);
 
 /* ---- folders ---- */
 
@@ -264,12 +286,12 @@ static int dir_iterate(struct file *file, struct dir_context *ctx)
 	return 0;
 }
 
-/* ---- /proc itself: nodes, self, thread-self, processes ---- */
+/* ---- /proc itself: nodes, links to the reader's own, processes ---- */
 
 static const struct {
 	const char *name;
 	size_t len;
-} self_names[] = {{"self", 4}, {"thread-self", 11}};
+} self_names[] = {{"self", 4}, {"thread-self", 11}, {"mounts", 6}};
 
 static struct inode *root_lookup(struct inode *dir, const char *name, size_t len)
 {
@@ -296,6 +318,8 @@ static ssize_t self_readlink(struct inode *inode, char *buf, size_t size)
 {
 	if (!current->signal)
 		return -ENOENT;
+	if (proc_ref(inode)->fd == 2)
+		return scnprintf(buf, size, "self/mounts");
 	if (proc_ref(inode)->fd == 0)
 		return scnprintf(buf, size, "%d", current->tgid);
 	return scnprintf(buf, size, "%d/task/%d", current->tgid, current->pid);

@@ -6,6 +6,8 @@
  */
 #include "tests/abi/tap.h"
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -202,6 +204,39 @@ static void test_unmount_event(void)
 	close(in);
 }
 
+/* The table of mounts is a source of EPOLLPRI: each reader is told of each change once. */
+static void test_waiting(void)
+{
+	struct epoll_event ev = {.events = EPOLLPRI};
+	struct pollfd p = {must(open("/proc/mounts", O_RDONLY)), POLLIN | POLLPRI, 0};
+	int fd = must(open("/proc/self/mountinfo", O_RDONLY)), ep = must(epoll_create1(0));
+	char name[32] = "";
+
+	ok(readlink("/proc/mounts", name, sizeof(name)) == 11 && !strcmp(name, "self/mounts"),
+	   "/proc/mounts is the reader's own");
+	must(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+	ok(epoll_wait(ep, &ev, 1, 0) == 0 && poll(&p, 1, 0) == 1 && p.revents == POLLIN,
+	   "no change since they were opened");
+	if (!must(fork())) {
+		usleep(20000);
+		_exit(mount("none", "m", "tmpfs", 0, NULL) ? 1 : 0);
+	}
+	ok(epoll_wait(ep, &ev, 1, 10000) == 1 && ev.events == (EPOLLPRI | EPOLLERR),
+	   "a mount is an event");
+	ok(epoll_wait(ep, &ev, 1, 0) == 0, "told once");
+	ok(poll(&p, 1, 0) == 1 && p.revents == (POLLIN | POLLPRI | POLLERR),
+	   "the other reader too");
+	ok(poll(&p, 1, 0) == 1 && p.revents == POLLIN, "once");
+	wait(NULL);
+	must(mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL));
+	ok(epoll_wait(ep, &ev, 1, 0) == 1, "other flags are one");
+	must(umount("m"));
+	ok(epoll_wait(ep, &ev, 1, 0) == 1 && epoll_wait(ep, &ev, 1, 0) == 0, "and an unmount is");
+	close(p.fd);
+	close(fd);
+	close(ep);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/mounts-XXXXXX";
@@ -213,6 +248,7 @@ int main(void)
 	test_bind();
 	test_move();
 	test_unmount_event();
+	test_waiting();
 	must(rmdir("m"));
 	must(chdir("/"));
 	ok(!rmdir(dir), "nothing is left behind");
