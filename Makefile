@@ -14,9 +14,10 @@ Q      ?= @
 
 PORT7  ?= 7007
 PORT8  ?= 7008
-MEM    ?= 256M
+MEM    ?= $(if $(strip $(APPS)),512M,256M)
 CPUS   ?= 1
 ACCEL  ?= tcg
+FORWARD ?=
 APPEND ?=
 QEMU   ?= qemu-system-x86_64
 GDB    ?= gdb
@@ -41,8 +42,12 @@ include tests/tests.mk
 # ROM is left out, it would only spend time. hostfwd connects ports of the host to ports of the guest.
 QEMU_MACHINE = $(QEMU) -M pc -accel $(ACCEL) -cpu $(if $(filter kvm,$(ACCEL)),host,max) \
 	-m $(MEM) -smp $(CPUS) -no-reboot
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+COMMA := ,
+QEMU_FORWARD = $(foreach p,$(PORT7):7 $(PORT8):8 $(FORWARD),$(COMMA)hostfwd=tcp:127.0.0.1:$(subst :,-:,$p))
 QEMU_NET = -device e1000,netdev=n0,romfile= -netdev \
-	user,id=n0,hostfwd=tcp:127.0.0.1:$(PORT7)-:7,hostfwd=tcp:127.0.0.1:$(PORT8)-:8
+	user,id=n0$(subst $(SPACE),,$(QEMU_FORWARD))
 QEMU_ISO = -boot d -cdrom $(BUILD)/pollux.iso
 
 # Installs first, then makes: a second make, so that nothing is built before its tools are there.
@@ -108,6 +113,7 @@ help:
 	@echo '  clean    remove $$BUILD'
 	@echo 'Variables (make run CPUS=2 MEM=512M):'
 	@echo '  PORT7=$(PORT7) PORT8=$(PORT8)  ports of this machine that reach ports 7 and 8 of the guest'
+	@echo '  FORWARD="6379:6379"    more ports: of this machine, of the guest'
 	@echo '  MEM=$(MEM)  CPUS=$(CPUS)       memory and processors of the guest'
 	@echo '  ACCEL=$(ACCEL)              tcg or kvm'
 	@echo '  SAN=1                  the checked build: sanitizers, lock checker (in $$BUILD/san)'
