@@ -10,7 +10,7 @@
  */
 #include "epoll.h"
 
-#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define SEEDS      20
 #define STEPS      600
@@ -18,7 +18,7 @@
 #define LAST_FD    40
 #define MAX_EVENTS 64
 
-enum kind { CLOSED, EPOLL, PIPE_R, PIPE_W, EVENT };
+enum kind { CLOSED, EPOLL, PIPE_R, PIPE_W, EVENT, SOCKET };
 
 static enum kind kinds[LAST_FD + 1];
 static uint64_t state, digest;
@@ -107,7 +107,7 @@ static void create(void)
 {
 	int p[2], fd;
 
-	switch (random_below(4)) {
+	switch (random_below(5)) {
 	case 0:
 		fd = epoll_create1(0);
 		note("epoll_create = %d\n", fd);
@@ -117,6 +117,13 @@ static void create(void)
 		fd = eventfd(random_below(2), EFD_NONBLOCK | (chance(30) ? EFD_SEMAPHORE : 0));
 		note("eventfd = %d\n", fd);
 		register_fd(fd, EVENT);
+		break;
+	case 2:
+		must(socketpair(AF_UNIX,
+				SOCK_NONBLOCK | (chance(60) ? SOCK_STREAM : SOCK_SEQPACKET), 0, p));
+		note("socketpair = %d %d\n", p[0], p[1]);
+		register_fd(p[0], SOCKET);
+		register_fd(p[1], SOCKET);
 		break;
 	default:
 		must(pipe2(p, O_NONBLOCK));
@@ -148,6 +155,25 @@ static void shut(void)
 	note("close %d", fd);
 	note_result(close(fd));
 	kinds[fd] = CLOSED;
+}
+
+/* Bytes in a socket's buffers are accounted for with what they cost, so few are ever written. */
+static void talk(void)
+{
+	int fd = pick(SOCKET, SOCKET), how;
+	char buf[200];
+
+	if (chance(45)) {
+		note("send %d", fd);
+		note_result(send(fd, buf, 1 + random_below(3), 0));
+	} else if (chance(85)) {
+		note("recv %d", fd);
+		note_result(recv(fd, buf, chance(50) ? sizeof(buf) : 1, 0));
+	} else {
+		how = (int)random_below(3);
+		note("shutdown %d %d", fd, how);
+		note_result(shutdown(fd, how));
+	}
 }
 
 static uint32_t random_mask(void)
@@ -283,12 +309,14 @@ static void step(void)
 {
 	uint32_t r = random_below(100);
 
-	if (r < 28)
+	if (r < 26)
 		control();
-	else if (r < 44)
+	else if (r < 38)
 		put_some();
-	else if (r < 58)
+	else if (r < 48)
 		get_some();
+	else if (r < 58)
+		talk();
 	else if (r < 82)
 		wait_now(chance(97) ? pick(EPOLL, EPOLL) : pick_open());
 	else if (r < 88)
