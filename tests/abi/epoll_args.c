@@ -2,8 +2,11 @@
 #include "epoll.h"
 
 #include <limits.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #define KERNEL_ADDRESS ((void *)0xffff888000000000ul)
 
@@ -25,6 +28,18 @@ static void creation(void)
 	fails(epoll_create1(1), EINVAL);
 	fails(epoll_create1(O_NONBLOCK), EINVAL);
 	fails(epoll_create1(EPOLL_CLOEXEC | 1), EINVAL);
+}
+
+static void out_of_numbers(void)
+{
+	struct rlimit old, low;
+
+	must(getrlimit(RLIMIT_NOFILE, &old));
+	low = old;
+	low.rlim_cur = 3;
+	must(setrlimit(RLIMIT_NOFILE, &low));
+	fails(epoll_create1(0), EMFILE);
+	must(setrlimit(RLIMIT_NOFILE, &old));
 }
 
 static void control(int ep, int p[2])
@@ -91,6 +106,7 @@ static int regular_file(void)
 
 static void waiting(int ep, int p[2])
 {
+	static struct epoll_event low[4]; /* with two gigabytes of addresses above it */
 	struct epoll_event ev[4];
 	struct stat st;
 	int file = regular_file(), null = must(open("/dev/null", O_RDWR));
@@ -106,6 +122,7 @@ static void waiting(int ep, int p[2])
 	fails(epoll_wait(ep, ev, -1, 0), EINVAL);
 	fails(epoll_wait(ep, ev, INT_MAX, 0), EINVAL);
 	fails(epoll_wait(ep, ev, INT_MAX / 12 + 1, 0), EINVAL);
+	ok(epoll_wait(ep, low, INT_MAX / 12, 0) == 0, "the largest maxevents");
 	fails(epoll_wait(ep, KERNEL_ADDRESS, 1, 0), EFAULT);
 	ok(epoll_wait(ep, ev, 4, 0) == 0, "an empty epoll has nothing");
 	ok(epoll_wait(ep, NULL, 4, 0) == 0, "the buffer is not touched if nothing is delivered");
@@ -138,14 +155,37 @@ static void masks(int ep, int p[2])
 	ok(one(ep, EPOLLIN, 0x0123456789abcdefull), "64 bits of data come back");
 }
 
+/* EPOLLPRI: a pty master in packet mode has something urgent to say when its slave is flushed. */
+static void urgent(int ep)
+{
+	int m = must(posix_openpt(O_RDWR | O_NOCTTY)), s, on = 1;
+	char c;
+
+	must(grantpt(m));
+	must(unlockpt(m));
+	s = must(open(ptsname(m), O_RDWR | O_NOCTTY));
+	must(ioctl(m, TIOCPKT, &on));
+	must(ep_add(ep, m, EPOLLPRI));
+	ok(none(ep), "nothing urgent");
+	must(tcflush(s, TCIFLUSH));
+	ok(one(ep, EPOLLPRI, (uint64_t)m), "EPOLLPRI, without EPOLLIN if that was not asked for");
+	must(ep_mod(ep, m, EPOLLIN | EPOLLPRI));
+	ok(one(ep, EPOLLIN | EPOLLPRI, (uint64_t)m), "and with it if it was");
+	ok(read(m, &c, 1) == 1 && c == TIOCPKT_FLUSHREAD && none(ep), "until it is read");
+	close(s);
+	close(m);
+}
+
 int main(void)
 {
 	int ep = must(epoll_create1(0)), p[2];
 
 	must(pipe(p));
 	creation();
+	out_of_numbers();
 	control(ep, p);
 	waiting(ep, p);
 	masks(ep, p);
+	urgent(epoll_create1(0));
 	return tap_done();
 }

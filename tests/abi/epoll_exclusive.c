@@ -1,6 +1,9 @@
 /* Rule 19: EPOLLEXCLUSIVE. */
 #include "epoll.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #define EPOLLS 4
 
 static void arguments(void)
@@ -98,10 +101,96 @@ static void none_is_lost(void)
 	ok(status == 0, "%d at once: everyone gets one", EPOLLS);
 }
 
+/* Threads that sleep in epoll_wait(), each on an epoll of its own. */
+struct sleeper {
+	pthread_t thread;
+	int ep;
+	atomic_int tid;
+};
+
+static atomic_int woken;
+
+static void *sleep_on(void *arg)
+{
+	struct sleeper *s = arg;
+	struct epoll_event ev;
+
+	atomic_store(&s->tid, (int)syscall(SYS_gettid));
+	if (epoll_wait(s->ep, &ev, 1, -1) == 1)
+		atomic_fetch_add(&woken, 1);
+	return NULL;
+}
+
+/* Waits until the thread sleeps; after its first call that can only be in epoll_wait(). */
+static void until_asleep(struct sleeper *s)
+{
+	char path[64], text[256], *state;
+	struct timespec ts = {0, 1000000};
+	FILE *f;
+
+	while (!atomic_load(&s->tid))
+		nanosleep(&ts, NULL);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&s->tid));
+	for (;;) {
+		f = fopen(path, "r");
+		state = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+		if (f)
+			fclose(f);
+		if (!state || !strncmp(state, ") S", 3))
+			return;
+		nanosleep(&ts, NULL);
+	}
+}
+
+/* How many of them one write to @p wakes, when each watches it with these bits. */
+static int wakes(int p[2], uint32_t events)
+{
+	struct sleeper s[EPOLLS];
+	struct timespec quiet = {0, QUIET * 1000000};
+	int n, end = must(eventfd(0, 0));
+
+	atomic_store(&woken, 0);
+	for (int i = 0; i < EPOLLS; i++) {
+		s[i].ep = must(epoll_create1(0));
+		atomic_store(&s[i].tid, 0);
+		must(ep_add(s[i].ep, p[0], events));
+		must(ep_add(s[i].ep, end, EPOLLIN));
+		must(-pthread_create(&s[i].thread, NULL, sleep_on, &s[i]));
+	}
+	for (int i = 0; i < EPOLLS; i++)
+		until_asleep(&s[i]);
+	put(p[1]);
+	while (!atomic_load(&woken))
+		nanosleep(&quiet, NULL);
+	nanosleep(&quiet, NULL);
+	n = atomic_load(&woken);
+	must(eventfd_write(end, 1));
+	for (int i = 0; i < EPOLLS; i++) {
+		pthread_join(s[i].thread, NULL);
+		close(s[i].ep);
+	}
+	get(p[0]);
+	close(end);
+	return n;
+}
+
+static void how_many(void)
+{
+	int p[2];
+
+	must(pipe(p));
+	ok(wakes(p, EPOLLIN) == EPOLLS, "without it one write wakes all %d", EPOLLS);
+	ok(wakes(p, EPOLLIN | EPOLLEXCLUSIVE) == 1, "with it, one");
+	ok(wakes(p, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE) == 1, "edge-triggered too");
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
 	arguments();
 	delivery();
 	none_is_lost();
+	how_many();
 	return tap_done();
 }

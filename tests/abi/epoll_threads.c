@@ -127,6 +127,28 @@ static void change_during_wait(void)
 	done();
 }
 
+/* A wait holds the open file, not the number. */
+static void closed_during_wait(void)
+{
+	struct epoll_event ev;
+	pthread_t t;
+	int old;
+
+	fresh();
+	old = ep;
+	must(ep_add(ep, pipe_fd[0], EPOLLIN));
+	start(&t, 1, wait_one);
+	all_started(1);
+	nanosleep(&(struct timespec){0, QUIET * 1000000}, NULL);
+	must(close(old));
+	fails(epoll_wait(old, &ev, 1, 0), EBADF);
+	put(pipe_fd[1]);
+	join(&t, 1);
+	ok(delivered == 1, "an epoll closed during a wait: the wait goes on to its event");
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+}
+
 static void edge_wakes_one(void)
 {
 	pthread_t t[WAITERS];
@@ -298,6 +320,7 @@ static void changes_race(void)
 int main(void)
 {
 	change_during_wait();
+	closed_during_wait();
 	edge_wakes_one();
 	level_wakes_all_in_turn();
 	no_edge_is_lost();

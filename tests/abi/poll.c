@@ -89,6 +89,25 @@ static void many(int p[2])
 	fails(poll(f, lim.rlim_cur + 1, 0), EINVAL);
 }
 
+/* How many may be asked for follows the limit on descriptors, not those that are open. */
+static void limits(int p[2])
+{
+	static struct pollfd f[100];
+	struct rlimit old, low;
+
+	for (int i = 0; i < 100; i++)
+		f[i] = (struct pollfd){i % 2 ? -1 : p[1], POLLOUT, 0};
+	must(getrlimit(RLIMIT_NOFILE, &old));
+	low = old;
+	low.rlim_cur = 50;
+	must(setrlimit(RLIMIT_NOFILE, &low));
+	fails(poll(f, 51, 0), EINVAL);
+	fails(poll(f, UINT_MAX, 0), EINVAL);
+	ok(poll(f, 50, 0) == 25, "poll: as many as the limit, the same one again and again");
+	must(setrlimit(RLIMIT_NOFILE, &old));
+	ok(poll(f, 100, 0) == 50, "poll: the limit is back");
+}
+
 static void poll_signals(int p[2])
 {
 	struct pollfd f = {p[0], POLLIN, 0};
@@ -200,6 +219,27 @@ static void select_basics(int p[2])
 	close(p[0]);
 }
 
+/* Sets for a million descriptors, of which the kernel looks at those that the process could have. */
+static void huge_sets(int p[2])
+{
+	static unsigned long sets[3][1000000 / 64 + 1];
+	struct timeval tv = {0, 0}, far = {INT64_MAX, 0}, overflow = {INT64_MAX, 1000000};
+	struct timeval carried = {0, 2000000};
+
+	sets[0][p[0] / 64] = 1ul << p[0] % 64;
+	sets[1][p[1] / 64] = 1ul << p[1] % 64;
+	sets[1][900000 / 64] = 2;
+	ok(syscall(SYS_select, 1000000, sets[0], sets[1], sets[2], &tv) == 1 &&
+		   sets[1][p[1] / 64] == 1ul << p[1] % 64 && !sets[0][p[0] / 64],
+	   "select: n of a million");
+	ok(sets[1][900000 / 64] == 2, "select: what no table reaches is left alone");
+	fails(syscall(SYS_select, INT_MIN, NULL, NULL, NULL, &tv), EINVAL);
+	ok(syscall(SYS_select, p[1] + 1, NULL, sets[1], NULL, &far) == 1, "select: for ever");
+	fails(syscall(SYS_select, 0, NULL, NULL, NULL, &overflow), EINVAL);
+	ok(syscall(SYS_select, p[1] + 1, NULL, sets[1], NULL, &carried) == 1 && carried.tv_sec == 1,
+	   "select: two million microseconds are two seconds");
+}
+
 struct mask_arg {
 	const sigset_t *mask;
 	size_t size;
@@ -271,8 +311,10 @@ int main(void)
 	must(pipe(q));
 	poll_basics(p);
 	many(p);
+	limits(p);
 	poll_signals(p);
 	time_left(p);
+	huge_sets(q);
 	select_basics(p);
 	pselect_masks(q);
 	select_many();

@@ -191,6 +191,7 @@ static void kinds(void)
 	fd = recv_fd(b, 0);
 	must(write(p[1], "x", 1));
 	ok(epoll_wait(fd, &ev, 1, 0) == 1 && ev.data.u32 == 7, "an epoll keeps what it watches");
+	fails(epoll_ctl(fd, EPOLL_CTL_ADD, p[0], &ev), EEXIST);
 	close(fd);
 	dir = must(open("/", O_PATH | O_DIRECTORY));
 	must(send_fd(a, dir));
