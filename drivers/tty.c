@@ -19,6 +19,7 @@
  */
 #include "drivers/tty.h"
 
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
@@ -53,7 +54,7 @@ static int count_open(struct tty *tty, struct tty_file *tf)
 	spin_lock_irqsave(&tty->lock, flags);
 	if (tty->locked) {
 		err = -EIO;
-	} else if (tty->exclusive && tty->nr_open && current->signal->euid) {
+	} else if (tty->exclusive && tty->nr_open && !capable(CAP_SYS_ADMIN)) {
 		err = -EBUSY;
 	} else {
 		tty->nr_open++;

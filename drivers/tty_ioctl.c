@@ -9,6 +9,7 @@
  */
 #include "drivers/tty.h"
 
+#include "kernel/exec/cred.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/uaccess.h"
 
@@ -231,7 +232,7 @@ static long fake_input(struct tty *tty, const u8 __user *p)
 {
 	u8 c;
 
-	if (current->signal->tty != &tty->ctty && current->signal->euid)
+	if (current->signal->tty != &tty->ctty && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (get_user(c, p))
 		return -EFAULT;

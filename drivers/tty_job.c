@@ -15,6 +15,7 @@
 #include "drivers/tty.h"
 
 #include "fs/vfs.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
 #include "kernel/mm/uaccess.h"
@@ -76,9 +77,9 @@ static long set_controlling(struct tty *tty, const struct file *file, u64 steal,
 	}
 	if (!is_session_leader(g) || g->tty)
 		goto out;
-	if (tty->ctty.session && (steal != 1 || g->euid))
+	if (tty->ctty.session && (steal != 1 || !capable(CAP_SYS_ADMIN)))
 		goto out;
-	if (!(file->f_mode & FMODE_READ) && g->euid)
+	if (!(file->f_mode & FMODE_READ) && !capable(CAP_SYS_ADMIN))
 		goto out;
 	if (!master && tty_file_hung(file->private_data)) {
 		r = -EIO;

@@ -57,7 +57,7 @@ int do_chmod(struct inode *inode, u32 mode)
 		return -EOPNOTSUPP;
 	if (!inode_owner_or_root(inode))
 		return -EPERM;
-	if (current_fsuid() != 0 && current_fsgid() != inode->i_gid)
+	if (!in_group(inode->i_gid) && !capable(CAP_FSETID))
 		mode &= ~S_ISGID;
 	mutex_lock(&inode->i_mutex);
 	inode->i_mode = (inode->i_mode & S_IFMT) | mode;
@@ -105,18 +105,25 @@ SYSCALL_DEFINE2(fchmod, unsigned, fd, u32, mode)
 
 /* ---- owner ---- */
 
+/* Only root gives files away; an owner may name a group that he is in. */
+static bool may_chown(const struct inode *i, u32 uid, u32 gid)
+{
+	bool mine = current_fsuid() == i->i_uid;
+
+	if (capable(CAP_CHOWN))
+		return true;
+	if (uid != -1u && !(mine && uid == i->i_uid))
+		return false;
+	return gid == -1u || (mine && (gid == i->i_gid || in_group(gid)));
+}
+
 /* -1 leaves a part as it is. Takes over the references of @p. */
 static long do_chown(struct path *p, u32 uid, u32 gid)
 {
 	struct inode *i = p->dentry->d_inode;
-	u32 me = current_fsuid();
 	int err = mnt_want_write(p->mnt);
 
-	/* Only root gives files away; an owner may name a group that is his. */
-	if (!err && me != 0 && uid != -1u && (me != i->i_uid || uid != i->i_uid))
-		err = -EPERM;
-	if (!err && me != 0 && gid != -1u &&
-	    (me != i->i_uid || (gid != i->i_gid && gid != current_fsgid())))
+	if (!err && !may_chown(i, uid, gid))
 		err = -EPERM;
 	if (!err) {
 		mutex_lock(&i->i_mutex);
@@ -292,25 +299,34 @@ static int check_mount(const struct path *p, int mode)
 	return 0;
 }
 
-static long do_access(int dfd, const char __user *name, u32 mode, int flags)
+static long access_by_ids(int dfd, const char __user *name, u32 mode, int flags)
 {
-	struct signal_struct *s = current->signal;
 	struct path p;
 	int err;
 
-	if (mode & ~7u)
-		return -EINVAL;
-	err = target_at(dfd, name, flags & ~AT_EACCESS, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &p);
+	err = target_at(dfd, name, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &p);
 	if (err)
 		return err;
-	/* By the real user, unless asked for the effective one: access(2) is for set-uid programs. */
-	if (flags & AT_EACCESS)
-		err = inode_permission(p.dentry->d_inode, (int)mode);
-	else
-		err = inode_permission_as(p.dentry->d_inode, (int)mode, s->uid, s->gid);
+	err = inode_permission(p.dentry->d_inode, (int)mode);
 	if (!err)
 		err = check_mount(&p, (int)mode);
 	path_put(&p);
+	return err;
+}
+
+/*
+ * By the real user, on the whole way, unless asked for the effective one: access(2) is for set-uid
+ * programs.
+ */
+static long do_access(int dfd, const char __user *name, u32 mode, int flags)
+{
+	long err;
+
+	if (mode & ~7u)
+		return -EINVAL;
+	current->real_ids = !(flags & AT_EACCESS);
+	err = access_by_ids(dfd, name, mode, flags & ~AT_EACCESS);
+	current->real_ids = false;
 	return err;
 }
 

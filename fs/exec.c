@@ -105,6 +105,22 @@ static int may_execute(const struct file *f)
 	return deny_write_access(f->f_inode);
 }
 
+/* The ids that the program gets from its file. Both change under i_mutex. */
+static void read_set_ids(struct binary *b, const struct file *f)
+{
+	struct inode *i = f->f_inode;
+
+	b->set_uid = b->set_gid = KEEP_ID;
+	if (READ_ONCE(f->f_mnt->flags) & MS_NOSUID)
+		return;
+	mutex_lock(&i->i_mutex);
+	if (i->i_mode & S_ISUID)
+		b->set_uid = i->i_uid;
+	if ((i->i_mode & (S_ISGID | 0010)) == (S_ISGID | 0010))
+		b->set_gid = i->i_gid;
+	mutex_unlock(&i->i_mutex);
+}
+
 /* Takes over @f, or its ERR_PTR; @path is the name it goes by. ERR_PTR. */
 static struct binary *binary_from_file(struct file *f, const char *path)
 {
@@ -134,6 +150,7 @@ static struct binary *binary_from_file(struct file *f, const char *path)
 		.open_interp = binary_open_interp,
 		.close = binary_close,
 	};
+	read_set_ids(&x->bin, f);
 	return &x->bin;
 put:
 	fput(f);

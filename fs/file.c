@@ -36,7 +36,7 @@ struct file *alloc_empty_file(u32 flags)
 	struct file *f;
 
 	/* User 0 may exceed the limit, so that somebody can still put things right. */
-	if (atomic_add_return(&nr_files, 1) > READ_ONCE(file_max) && current_fsuid() != 0) {
+	if (atomic_add_return(&nr_files, 1) > READ_ONCE(file_max) && !capable(CAP_SYS_ADMIN)) {
 		atomic_dec(&nr_files);
 		return ERR_PTR(-ENFILE);
 	}

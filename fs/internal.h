@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fs/vfs.h"
+#include "kernel/exec/cred.h"
 #include "kernel/mm/page.h"
 #include "kernel/sched/task.h"
 
@@ -50,9 +51,6 @@ ssize_t path_text(const struct path *p, const struct path *root, char *buf, size
 
 /* ---- inode.c ---- */
 void fill_kstat(struct inode *inode, struct kstat *st);
-u32 current_fsuid(void);
-u32 current_fsgid(void);
-int inode_permission_as(const struct inode *inode, int mask, u32 uid, u32 gid);
 bool inode_owner_or_root(const struct inode *inode);
 unsigned mode_to_dt(u32 mode);
 loff_t generic_file_llseek(struct file *file, loff_t off, int whence, loff_t end);

@@ -137,7 +137,7 @@ static int mount_by_flags(const char *type, const char *source, const char *path
 {
 	if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
 		flags &= ~MS_MGC_MSK;
-	if (current_fsuid() != 0)
+	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (flags & MS_REMOUNT)
 		return do_remount(path, flags & MNT_FLAGS);
@@ -211,7 +211,7 @@ SYSCALL_DEFINE2(umount2, const char __user *, uname, int, flags)
 	putname(name);
 	if (err)
 		return err;
-	if (current_fsuid() != 0) {
+	if (!capable(CAP_SYS_ADMIN)) {
 		path_put(&p);
 		return -EPERM;
 	}

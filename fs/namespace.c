@@ -97,7 +97,7 @@ static int make_node(int dfd, const char *name, u32 mode, u64 rdev, struct path 
 	dir = nd.path.dentry->d_inode;
 	mode &= ~current_umask();
 	err = -EPERM;
-	if ((S_ISCHR(mode) || (mode & S_IFMT) == S_IFBLK) && current_fsuid() != 0)
+	if ((S_ISCHR(mode) || (mode & S_IFMT) == S_IFBLK) && !capable(CAP_MKNOD))
 		err = -EPERM;
 	else if (S_ISREG(mode) && dir->i_op->create)
 		err = dir->i_op->create(dir, d, mode);

@@ -152,7 +152,7 @@ static bool may_take_files(const struct signal_struct *g)
 {
 	const struct signal_struct *me = current->signal;
 
-	if (me == g || !me->euid)
+	if (me == g || capable(CAP_SYS_PTRACE))
 		return true;
 	return me->uid == g->uid && me->uid == g->euid && me->uid == g->suid && me->gid == g->gid &&
 	       me->gid == g->egid && me->gid == g->sgid;

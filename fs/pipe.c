@@ -63,7 +63,7 @@ static bool too_many(int pages, const int *limit)
 {
 	int max = READ_ONCE(*limit);
 
-	return max && pages > max && current_fsuid() != 0;
+	return max && pages > max && !capable(CAP_SYS_RESOURCE);
 }
 
 /* ERR_PTR(-ENFILE): more than the user may have; -ENOMEM. */
@@ -74,7 +74,7 @@ static struct pipe *pipe_alloc(void)
 	struct pipe *p;
 	int pages;
 
-	if (slots * PAGE_SIZE > (unsigned)READ_ONCE(max_size) && current_fsuid() != 0)
+	if (slots * PAGE_SIZE > (unsigned)READ_ONCE(max_size) && !capable(CAP_SYS_RESOURCE))
 		slots = (unsigned)READ_ONCE(max_size) / PAGE_SIZE;
 	pages = atomic_add_return(&user->pipe_pages, (int)slots);
 	if (too_many(pages, &user_pages_soft) && slots > PIPE_FEW) {
@@ -392,8 +392,9 @@ static long pipe_resize(struct pipe *p, unsigned slots)
 	int pages = atomic_add_return(&p->user->pipe_pages, more);
 	long err = -EPERM;
 
-	if (more > 0 && ((slots * PAGE_SIZE > (unsigned)READ_ONCE(max_size) && current_fsuid()) ||
-			 too_many(pages, &user_pages_soft) || too_many(pages, &user_pages_hard)))
+	if (more > 0 &&
+	    ((slots * PAGE_SIZE > (unsigned)READ_ONCE(max_size) && !capable(CAP_SYS_RESOURCE)) ||
+	     too_many(pages, &user_pages_soft) || too_many(pages, &user_pages_hard)))
 		goto out;
 	err = -EBUSY;
 	if (slots < p->head - p->tail)

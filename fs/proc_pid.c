@@ -89,7 +89,9 @@ struct picture {
 	char comm[TASK_COMM_LEN];
 	char state;
 	pid_t ppid, pgrp, session;
-	u32 uid[3], gid[3]; /* real, effective, saved */
+	u32 uid[4], gid[4]; /* real, effective, saved, for files */
+	u64 caps[4];        /* inheritable, permitted, effective, bounding */
+	bool no_new_privs;
 	int threads, exit_signal, exit_code, cpu;
 	u64 tty_nr;
 	pid_t tpgid;
@@ -130,8 +132,13 @@ static void picture_process(struct picture *p, struct task *t, bool thread)
 	p->tty_nr = g->tty ? g->tty->rdev : 0;
 	p->tpgid = g->tty ? g->tty->pgrp : -1;
 	p->threads = g->nr_threads;
-	memcpy(p->uid, (u32[]){g->uid, g->euid, g->suid}, sizeof(p->uid));
-	memcpy(p->gid, (u32[]){g->gid, g->egid, g->sgid}, sizeof(p->gid));
+	memcpy(p->uid, (u32[]){g->uid, g->euid, g->suid, g->fsuid}, sizeof(p->uid));
+	memcpy(p->gid, (u32[]){g->gid, g->egid, g->sgid, g->fsgid}, sizeof(p->gid));
+	p->caps[0] = g->cap_inheritable;
+	p->caps[1] = g->cap_permitted;
+	p->caps[2] = g->cap_effective;
+	p->caps[3] = g->cap_bset;
+	p->no_new_privs = g->no_new_privs;
 	p->children = g->children_time;
 	if (!thread)
 		p->used = process_cputime(g);
@@ -291,6 +298,25 @@ static void show_status_signals(struct seq *s, const struct picture *p)
 	seq_printf(s, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", p->ignored, p->caught);
 }
 
+static void show_status_groups(struct seq *s, struct task *t)
+{
+	struct group_list *l = t->signal ? get_groups(t->signal) : NULL;
+
+	seq_printf(s, "Groups:\t");
+	for (unsigned i = 0; l && i < l->n; i++)
+		seq_printf(s, "%u ", l->gid[i]);
+	seq_printf(s, l ? "\n" : " \n");
+	put_groups(l);
+}
+
+static void show_status_caps(struct seq *s, const struct picture *p)
+{
+	seq_printf(s, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", p->caps[0], p->caps[1],
+		   p->caps[2]);
+	seq_printf(s, "CapBnd:\t%016lx\nCapAmb:\t%016x\nNoNewPrivs:\t%d\n", p->caps[3], 0,
+		   p->no_new_privs);
+}
+
 static int show_status(struct task *t, const struct proc_ref *ref, struct seq *s)
 {
 	static const char *const words[][2] = {
@@ -312,12 +338,14 @@ static int show_status(struct task *t, const struct proc_ref *ref, struct seq *s
 	seq_printf(s, "State:\t%c (%s)\n", p.state, word);
 	seq_printf(s, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->tgid, t->pid,
 		   p.ppid);
-	seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", p.uid[0], p.uid[1], p.uid[2], p.uid[1]);
-	seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", p.gid[0], p.gid[1], p.gid[2], p.gid[1]);
-	seq_printf(s, "FDSize:\t%u\nGroups:\t \n", task_fd_size(t));
+	seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", p.uid[0], p.uid[1], p.uid[2], p.uid[3]);
+	seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", p.gid[0], p.gid[1], p.gid[2], p.gid[3]);
+	seq_printf(s, "FDSize:\t%u\n", task_fd_size(t));
+	show_status_groups(s, t);
 	show_status_mm(s, &p);
 	seq_printf(s, "Threads:\t%d\n", p.threads);
 	show_status_signals(s, &p);
+	show_status_caps(s, &p);
 	seq_printf(s, "Cpus_allowed:\t%lx\n", p.cpus & (BIT(nr_cpus) - 1));
 	seq_printf(s, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t0\n",
 		   p.switches);
@@ -422,9 +450,9 @@ static int store_oom_score_adj(struct task *t, const char *text)
 
 	if (!g || sysctl_store(text, &v, sizeof(v), 1, OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MAX))
 		return -EINVAL;
-	if (current_fsuid() && v < READ_ONCE(g->oom_score_adj_min))
+	if (!capable(CAP_SYS_RESOURCE) && v < READ_ONCE(g->oom_score_adj_min))
 		return -EACCES;
-	if (!current_fsuid())
+	if (capable(CAP_SYS_RESOURCE))
 		WRITE_ONCE(g->oom_score_adj_min, v);
 	WRITE_ONCE(g->oom_score_adj, v);
 	return 0;
@@ -482,9 +510,13 @@ struct inode *task_inode(struct super_block *sb, struct task *t, u32 mode,
 	if (IS_ERR(i))
 		return i;
 	spin_lock_irqsave(&tasklist_lock, flags);
-	if (!list_empty(&t->pid_link) && t->signal) {
+	/* Who acts as another belongs to root, but not for himself. */
+	if (!list_empty(&t->pid_link) && t->signal &&
+	    (t->signal->dumpable || mode == (S_IFDIR | 0555) || t->tgid == current->tgid)) {
 		i->i_uid = t->signal->euid;
 		i->i_gid = t->signal->egid;
+	} else {
+		i->i_uid = i->i_gid = 0;
 	}
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	return i;

@@ -111,7 +111,7 @@ SYSCALL_DEFINE1(chroot, const char __user *, name)
 	if (err)
 		return err;
 	err = inode_permission(p.dentry->d_inode, MAY_EXEC);
-	if (!err && current_fsuid() != 0)
+	if (!err && !capable(CAP_SYS_CHROOT))
 		err = -EPERM;
 	if (err)
 		path_put(&p);

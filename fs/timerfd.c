@@ -18,6 +18,7 @@
 #include "fs/file.h"
 #include "fs/vfs.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/cred.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
@@ -211,7 +212,7 @@ static int check_timerfd_clock(int clock)
 	case CLOCK_REALTIME_ALARM:
 	case CLOCK_BOOTTIME_ALARM:
 		/* Who may wake a sleeping machine; this one does not sleep. */
-		return current->signal->euid ? -EPERM : 0;
+		return capable(CAP_WAKE_ALARM) ? 0 : -EPERM;
 	case CLOCK_REALTIME:
 	case CLOCK_MONOTONIC:
 	case CLOCK_BOOTTIME:

@@ -160,7 +160,7 @@ static ssize_t tmpfs_write(struct file *file, struct iov_iter *from, loff_t *ppo
 		cond_resched();
 	}
 	if (done) {
-		if (current_fsuid() != 0) /* what somebody else wrote is not run as the owner */
+		if (!capable(CAP_FSETID)) /* what somebody else wrote is not run as the owner */
 			inode->i_mode &= ~(inode->i_mode & 0010 ? S_ISUID | S_ISGID : S_ISUID);
 		inode_touch(inode);
 		*ppos = pos;
@@ -416,6 +416,8 @@ static struct inode *new_in(struct inode *dir, u32 mode)
 		i->i_gid = dir->i_gid;
 		if (S_ISDIR(mode))
 			i->i_mode |= S_ISGID;
+		else if ((mode & 0010) && !in_group(i->i_gid) && !capable(CAP_FSETID))
+			i->i_mode &= ~S_ISGID; /* a group that is not his is not lent out */
 	}
 	return i;
 }

@@ -195,7 +195,7 @@ void path_put(const struct path *p);
 #define MAY_EXEC  1
 #define MAY_WRITE 2
 #define MAY_READ  4
-/* May the current task? 0 or -EACCES. User 0 may all, but execute only what somebody may. */
+/* May the current task? 0 or -EACCES. */
 int inode_permission(const struct inode *inode, int mask);
 
 /* The working directory, root and umask of a task; shared by CLONE_FS. */

@@ -5,6 +5,7 @@
  * LOCKING: addresses of interfaces belong to net_lock. The rest is arguments and copies.
  */
 
+#include "kernel/exec/cred.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
@@ -83,7 +84,7 @@ int inet_bind_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port)
 		return -EAFNOSUPPORT;
 	*ip = in->sin_addr;
 	*port = lwip_ntohs(in->sin_port);
-	if (*port && *port < FIRST_FREE_PORT && current->signal->euid != 0)
+	if (*port && *port < FIRST_FREE_PORT && !capable(CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	return 0;
 }

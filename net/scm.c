@@ -13,6 +13,7 @@
  * LOCKING: none. A cookie belongs to the task that has it.
  */
 
+#include "kernel/exec/cred.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
@@ -40,14 +41,13 @@ static struct cmsghdr *next_cmsg(u8 *buf, size_t len, struct cmsghdr *c)
 static int check_cred(const struct ucred *c)
 {
 	const struct signal_struct *g = current->signal;
-	bool root = g->euid == 0;
 	struct task *t;
 
-	if (!root && c->pid != g->pid)
+	if (c->pid != g->pid && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (!root && c->uid != g->uid && c->uid != g->euid && c->uid != g->suid)
+	if (c->uid != g->uid && c->uid != g->euid && c->uid != g->suid && !capable(CAP_SETUID))
 		return -EPERM;
-	if (!root && c->gid != g->gid && c->gid != g->egid && c->gid != g->sgid)
+	if (c->gid != g->gid && c->gid != g->egid && c->gid != g->sgid && !capable(CAP_SETGID))
 		return -EPERM;
 	t = find_get_task(c->pid);
 	if (!t)

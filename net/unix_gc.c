@@ -33,6 +33,7 @@
  */
 
 #include "kernel/debug/leak.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
 #include "kernel/mm/slab.h"
@@ -82,7 +83,7 @@ static bool too_many_in_flight(u32 uid)
 	const struct signal_struct *g = current->signal;
 	int now = atomic_read(&user_count(uid)->inflight);
 
-	return g && g->euid != 0 && (u64)now > g->rlim[RLIMIT_NOFILE].rlim_cur;
+	return g && !capable(CAP_SYS_RESOURCE) && (u64)now > g->rlim[RLIMIT_NOFILE].rlim_cur;
 }
 
 int unix_inflight(struct scm_fp *fp)

@@ -10,6 +10,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/debug/leak.h"
+#include "kernel/exec/cred.h"
 #include "kernel/lib/printk.h"
 #include "kernel/sched/signal.h"
 
@@ -79,7 +80,7 @@ static bool magic2_ok(u32 magic2)
 
 SYSCALL_DEFINE4(reboot, u32, magic1, u32, magic2, u32, cmd, void __user *, arg)
 {
-	if (current->signal->euid != 0)
+	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
 	if (magic1 != REBOOT_MAGIC1 || !magic2_ok(magic2))
 		return -EINVAL;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "kernel/exec/cred.h"
 #include "kernel/mm/mm.h"
 
 struct binary {
@@ -14,8 +15,9 @@ struct binary {
 		    void **object);
 	/* Makes mm->exe the file, with a reference: it is not written to while the program runs. */
 	void (*hold)(struct binary *b, struct mm *mm);
-	const char *path; /* as execve got it: AT_EXECFN */
-	const char *exe;  /* absolute: /proc/PID/exe */
+	u32 set_uid, set_gid; /* whom S_ISUID and S_ISGID make of the caller, or KEEP_ID */
+	const char *path;     /* as execve got it: AT_EXECFN */
+	const char *exe;      /* absolute: /proc/PID/exe */
 	/* Scripts: the interpreter's words and the script's path, NULL-terminated, in place of the
 	 * caller's argv[0]; else NULL. */
 	const char *const *prepend;

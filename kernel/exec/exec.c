@@ -15,7 +15,8 @@
  *	"x86_64", 16 random bytes	AT_PLATFORM, AT_RANDOM
  *	auxiliary vector, envp[], argv[], argc	rsp, a multiple of 16
  *
- * Kept over an exec: ids, pending signals, blocked mask, ignored signals, timers, limits, directory,
+ * Kept over an exec: ids, unless the file lends its owner's (cred_exec()), pending signals, blocked
+ * mask, ignored signals, timers, limits, directory,
  * descriptors that are not close-on-exec. Lost: memory, threads, handlers, alternate stack.
  *
  * LOCKING: process context. tasklist_lock for what others see of the process (name, exe, leader);
@@ -23,6 +24,7 @@
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/elf.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/random.h"
@@ -81,7 +83,8 @@ struct exec {
 	struct fpu *fpu;
 	struct sighand *sighand; /* to replace a shared one, or NULL */
 	char *exe;
-	long vdso; /* address of its ELF header, once it is mapped */
+	bool secure; /* the program has rights that its caller did not have */
+	long vdso;   /* address of its ELF header, once it is mapped */
 };
 
 /* ---- arguments ---- */
@@ -348,7 +351,6 @@ static void publish_program(struct exec *x)
 	g->exe = x->exe;
 	x->exe = NULL;
 	g->did_exec = true;
-	g->pdeath_signal = 0;
 	current->exit_signal = SIGCHLD;
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	kfree(old);
@@ -372,6 +374,7 @@ static void begin_new_program(struct exec *x)
 	wrmsr(MSR_FS_BASE, 0);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	publish_program(x);
+	x->secure = cred_exec(x->b->set_uid, x->b->set_gid);
 	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
 		ops->exec(t);
 }
@@ -449,7 +452,7 @@ static void put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
 	p = put_aux(p, AT_EUID, g->euid);
 	p = put_aux(p, AT_GID, g->gid);
 	p = put_aux(p, AT_EGID, g->egid);
-	p = put_aux(p, AT_SECURE, 0); /* no program gains rights by being started */
+	p = put_aux(p, AT_SECURE, x->secure); /* the C library trusts the environment less */
 	p = put_aux(p, AT_RANDOM, random);
 	p = put_aux(p, AT_EXECFN, execfn);
 	p = put_aux(p, AT_PLATFORM, platform);

@@ -15,7 +15,7 @@
  * A thread that is not the leader is never a zombie: it releases itself. A leader that ends before
  * its threads waits for them as a zombie that nobody is told of yet.
  *
- * The children of a dead process become init's. Process 1 must not end: that is a panic.
+ * The children of a dead process become init's, or a subreaper's. Process 1 must not end: that is a panic.
  *
  * LOCKING: exit_notify() does everything that others can see under tasklist_lock, so wait4() finds
  * either a living child or a complete zombie. A zombie may still be on its CPU when it is reaped; the
@@ -111,15 +111,26 @@ static void release_later(struct task *t, struct list_head *dead)
 	list_add(&t->thread_link, dead);
 }
 
-/* init adopts the children of @g. tasklist_lock held. */
+/* Who adopts the children of @g: the nearest ancestor that has offered to, prctl(2), else init. */
+static struct signal_struct *find_reaper(struct signal_struct *g)
+{
+	struct signal_struct *a;
+
+	for (a = g->parent; a; a = a->parent)
+		if (a->child_subreaper && a->nr_threads)
+			return a;
+	return init_task->signal;
+}
+
+/* tasklist_lock held. */
 static void forget_children(struct signal_struct *g, struct list_head *dead)
 {
-	struct signal_struct *c, *n, *init = init_task->signal;
+	struct signal_struct *c, *n, *reaper = find_reaper(g);
 
 	list_for_each_entry_safe(c, n, &g->children, sibling) {
-		c->parent = init;
+		c->parent = reaper;
 		c->leader->exit_signal = SIGCHLD;
-		list_move_tail(&c->sibling, &init->children);
+		list_move_tail(&c->sibling, &reaper->children);
 		if (c->pdeath_signal)
 			send_signal_group(c, c->pdeath_signal, NULL);
 		pgrp_kill_orphaned(c, g, false);

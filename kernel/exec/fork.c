@@ -22,6 +22,7 @@
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/binary.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
@@ -104,6 +105,8 @@ struct signal_struct *signal_alloc(void)
 	init_waitqueue_head(&g->pidfd_wq);
 	init_waitqueue_head(&g->stop_wq);
 	timer_setup(&g->real_timer, real_timer_expired);
+	g->cap_permitted = g->cap_effective = g->cap_bset = CAP_ALL;
+	g->dumpable = true;
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		g->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 	g->rlim[RLIMIT_STACK].rlim_cur = 8ul << 20;
@@ -121,6 +124,7 @@ void signal_put(struct signal_struct *g)
 		return;
 	flush_sigqueue(&g->pending, &g->pending_mask);
 	sighand_put(g->sighand);
+	put_groups(g->groups);
 	kfree(g->exe);
 	kmem_cache_free(signal_cache, g);
 }
@@ -177,12 +181,7 @@ static struct signal_struct *signal_copy(struct signal_struct *old)
 	g->personality = old->personality;
 	g->oom_score_adj = old->oom_score_adj;
 	g->oom_score_adj_min = old->oom_score_adj_min;
-	g->uid = old->uid;
-	g->euid = old->euid;
-	g->suid = old->suid;
-	g->gid = old->gid;
-	g->egid = old->egid;
-	g->sgid = old->sgid;
+	cred_copy(g, old);
 	if (old->exe) {
 		g->exe = kstrdup(old->exe, GFP_KERNEL);
 		if (!g->exe) {
@@ -318,7 +317,7 @@ static int under_limits(void)
 
 	if (atomic_read(&nr_threads) >= READ_ONCE(max_threads))
 		return -EAGAIN;
-	if (me->euid &&
+	if (!capable(CAP_SYS_RESOURCE) &&
 	    (u64)atomic_read(&user_count(me->uid)->processes) >= me->rlim[RLIMIT_NPROC].rlim_cur)
 		return -EAGAIN;
 	return 0;
@@ -586,7 +585,7 @@ static int get_set_tid(const struct clone_args *a, pid_t *tid)
 		return -EFAULT;
 	if (*tid < 1 || *tid >= PID_MAX)
 		return -EINVAL;
-	return current->signal->euid ? -EPERM : 0;
+	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 SYSCALL_DEFINE2(clone3, const void __user *, uargs, size_t, size)

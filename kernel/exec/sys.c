@@ -1,6 +1,6 @@
 /*
  * Small system calls about the running task and the machine: thread set-up, scheduling, sysinfo(2),
- * getrusage(2), prctl(2).
+ * getrusage(2).
  *
  * The scheduler is round robin without priorities, so the calls that set one accept what Linux
  * accepts for an ordinary process and change nothing.
@@ -8,6 +8,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/mm.h"
@@ -56,63 +57,6 @@ SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
 SYSCALL_DEFINE4(rseq, u64, addr, u32, len, int, flags, u32, sig)
 {
 	return -ENOSYS;
-}
-
-#define PR_SET_PDEATHSIG    1
-#define PR_GET_PDEATHSIG    2
-#define PR_GET_DUMPABLE     3
-#define PR_SET_DUMPABLE     4
-#define PR_SET_NAME         15
-#define PR_GET_NAME         16
-#define PR_SET_NO_NEW_PRIVS 38
-#define PR_GET_NO_NEW_PRIVS 39
-
-static long set_name(const char __user *uname)
-{
-	char name[TASK_COMM_LEN];
-	ssize_t len = strncpy_from_user(name, uname, sizeof(name));
-
-	if (len < 0)
-		return len;
-	name[sizeof(name) - 1] = '\0';
-	strscpy(current->comm, name, sizeof(name));
-	return 0;
-}
-
-static long get_name(char __user *uname)
-{
-	char name[TASK_COMM_LEN] = {0};
-
-	strscpy(name, current->comm, sizeof(name));
-	return copy_to_user(uname, name, sizeof(name)) ? -EFAULT : 0;
-}
-
-SYSCALL_DEFINE5(prctl, int, op, u64, a2, u64, a3, u64, a4, u64, a5)
-{
-	switch (op) {
-	case PR_SET_NAME:
-		return set_name((const char __user *)a2);
-	case PR_GET_NAME:
-		return get_name((char __user *)a2);
-	case PR_SET_PDEATHSIG:
-		if (a2 > NSIG)
-			return -EINVAL;
-		current->signal->pdeath_signal = (int)a2;
-		return 0;
-	case PR_GET_PDEATHSIG:
-		return put_user(current->signal->pdeath_signal, (int __user *)a2);
-	case PR_GET_DUMPABLE:
-		return 1;
-	case PR_SET_DUMPABLE:
-		return a2 > 1 ? -EINVAL : 0;
-	case PR_SET_NO_NEW_PRIVS:
-		/* Programs never gain any: there are no set-user-id files. */
-		return a2 != 1 || a3 || a4 || a5 ? -EINVAL : 0;
-	case PR_GET_NO_NEW_PRIVS:
-		return a2 || a3 || a4 || a5 ? -EINVAL : 1;
-	default:
-		return -EINVAL;
-	}
 }
 
 /* ---- scheduling ---- */
@@ -167,7 +111,7 @@ SYSCALL_DEFINE3(sched_setaffinity, pid_t, pid, unsigned, len, const u64 __user *
 	mask &= online_cpus();
 	if (!mask || !t->signal) {
 		err = -EINVAL;
-	} else if (current->signal->euid && current->signal->euid != t->signal->uid &&
+	} else if (!capable(CAP_SYS_NICE) && current->signal->euid != t->signal->uid &&
 		   current->signal->euid != t->signal->euid) {
 		err = -EPERM;
 	} else {
@@ -252,7 +196,7 @@ SYSCALL_DEFINE3(setpriority, int, which, int, who, int, nice)
 {
 	if (which < 0 || which > 2)
 		return -EINVAL;
-	return nice < 0 && current->signal->euid ? -EACCES : 0;
+	return nice < 0 && !capable(CAP_SYS_NICE) ? -EACCES : 0;
 }
 
 /* ---- the machine ---- */

@@ -6,6 +6,7 @@
  * LOCKING: uts_lock guards the two names that can be set; process context, a leaf.
  */
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/cred.h"
 #include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/uaccess.h"
@@ -58,7 +59,7 @@ static long set_user_name(char *field, const char __user *uname, int len)
 {
 	char name[NAME_SIZE] = {0};
 
-	if (current->signal->euid)
+	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (len < 0 || len >= NAME_SIZE)
 		return -EINVAL;

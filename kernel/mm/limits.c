@@ -18,6 +18,7 @@
  * per CPU (VM_STAT_COMMITTED) and may run behind for a moment.
  */
 #include "kernel/abi/errno.h"
+#include "kernel/exec/cred.h"
 #include "kernel/lib/sysctl.h"
 #include "kernel/mm/internal.h"
 #include "kernel/sched/signal.h"
@@ -38,7 +39,7 @@ static u64 limit_pages(int which)
 
 static bool may_exceed_memlock(void)
 {
-	return !current->signal || !current->signal->euid;
+	return capable(CAP_IPC_LOCK);
 }
 
 static bool is_data(u32 flags)

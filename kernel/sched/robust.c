@@ -13,6 +13,7 @@
  * LOCKING: process context, current's own memory; tasklist_lock to look another thread's list up.
  */
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/uaccess.h"
@@ -50,7 +51,7 @@ SYSCALL_DEFINE3(get_robust_list, pid_t, pid, u64 __user *, uhead, size_t __user 
 		t = find_task_locked(pid);
 		if (!t || !t->signal)
 			err = -ESRCH;
-		else if (current->signal->euid && t->signal->uid != current->signal->euid)
+		else if (!capable(CAP_SYS_PTRACE) && t->signal->uid != current->signal->euid)
 			err = -EPERM;
 		else
 			head = t->robust_list;

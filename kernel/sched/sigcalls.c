@@ -5,6 +5,7 @@
  * Waiting for a signal is a sleep on a wait queue that nobody wakes: WORK_SIGPENDING ends it.
  */
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/time/ktime.h"
@@ -214,7 +215,7 @@ int check_kill_permission(struct signal_struct *g, int sig)
 
 	if (sig && !valid_signal(sig))
 		return -EINVAL;
-	if (me == g || !me->euid || me->euid == g->suid || me->euid == g->uid ||
+	if (me == g || capable(CAP_KILL) || me->euid == g->suid || me->euid == g->uid ||
 	    me->uid == g->suid || me->uid == g->uid)
 		return 0;
 	if (sig == SIGCONT && me->session == g->session)

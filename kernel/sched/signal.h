@@ -93,8 +93,12 @@ struct signal_struct {
 	struct ctty *tty;                     /* [T] controlling terminal, or NULL */
 	pid_t tty_old_pgrp;                   /* [T] its foreground group when it was hung up */
 	u32 uid, gid, euid, egid, suid, sgid; /* [T] */
-	struct rlimit rlim[RLIM_NLIMITS];     /* [T] */
-	struct cputime dead_time;             /* [Th] of threads that have been released */
+	u32 fsuid, fsgid;                     /* [T] by which it touches files: setfsuid(2) */
+	struct group_list *groups;            /* [T] supplementary groups; NULL: none */
+	u64 cap_permitted, cap_effective, cap_inheritable, cap_bset; /* [T] kernel/exec/caps.c */
+	bool keep_caps, no_new_privs, dumpable, child_subreaper;     /* [c] prctl(2) */
+	struct rlimit rlim[RLIM_NLIMITS];                            /* [T] */
+	struct cputime dead_time;     /* [Th] of threads that have been released */
 	struct cputime children_time; /* [T] of children that have been waited for, and theirs */
 
 	struct timer real_timer;          /* ITIMER_REAL; [h] */

@@ -105,6 +105,7 @@ struct task {
 	struct list_head pending; /* [h] struct sigqueue for this thread alone */
 	u64 sas_sp, sas_size;     /* [c] alternate stack */
 	int sas_flags;
+	bool real_ids;     /* [c] access(2): rights are asked by the real ids */
 	bool exiting;      /* [h] takes no more signals */
 	bool stop_pending; /* [h] a job-control stop that it has not followed yet */
 

@@ -11,6 +11,7 @@
  * A sleep until a CLOCK_REALTIME time watches that clock, and looks again when it is set.
  */
 #include "kernel/cpu/syscall.h"
+#include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/wait.h"
@@ -105,7 +106,7 @@ SYSCALL_DEFINE2(clock_settime, int, id, const struct timespec __user *, uts)
 		return -EINVAL;
 	if (copy_from_user(&ts, uts, sizeof(ts)))
 		return -EFAULT;
-	if (current->signal->euid)
+	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
 	if (!timespec_valid(&ts))
 		return -EINVAL;
@@ -136,7 +137,7 @@ SYSCALL_DEFINE2(settimeofday, const struct timeval __user *, utv, const struct t
 		return -EFAULT;
 	if (utv && (tv.tv_sec < 0 || (u64)tv.tv_usec >= 1000000))
 		return -EINVAL;
-	if (current->signal->euid)
+	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
 	/* There is one time zone here, UTC: user space knows the others. */
 	if (utv)
