@@ -1,6 +1,6 @@
 /*
  * The family AF_INET: which socket(2) arguments mean which protocol, the checks of addresses that
- * TCP and UDP share, the options of level SOL_IP, and the questions that ifconfig asks.
+ * TCP and UDP share, and the questions that ifconfig asks. Options and ancillary data: inet_opt.c.
  *
  * LOCKING: addresses of interfaces belong to net_lock. The rest is arguments and copies.
  */
@@ -55,6 +55,7 @@ void inet_init_sock(struct sock *sk, int type, int protocol)
 	sk->type = (u8)type;
 	sk->protocol = (u8)protocol;
 	inet_sk(sk)->ttl = IP_DEFAULT_TTL;
+	inet_sk(sk)->pmtudisc = IP_PMTUDISC_WANT;
 }
 
 int inet_errno(int err)
@@ -140,57 +141,6 @@ int inet_getname(struct sock *sk, struct sockaddr_storage *addr, int peer)
 	return sizeof(struct sockaddr_in);
 }
 
-/* ---- SOL_IP ---- */
-
-int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
-{
-	struct inet_sock *inet = inet_sk(sk);
-	u8 byte;
-	int v = 0;
-
-	if (level != SOL_IP || (name != IP_TTL && name != IP_TOS))
-		return -ENOPROTOOPT;
-	/* An int or a single byte, ip(7). */
-	if (len >= (int)sizeof(v)) {
-		if (copy_from_user(&v, val, sizeof(v)))
-			return -EFAULT;
-	} else if (len >= 1) {
-		if (copy_from_user(&byte, val, 1))
-			return -EFAULT;
-		v = byte;
-	}
-	if (name == IP_TTL) {
-		if (v == -1)
-			v = IP_DEFAULT_TTL;
-		if (len < 1 || v < 1 || v > 255)
-			return -EINVAL;
-		WRITE_ONCE(inet->ttl, (u8)v);
-	} else {
-		WRITE_ONCE(inet->tos, (u8)v);
-	}
-	sk->ops->apply(sk);
-	return 0;
-}
-
-int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len)
-{
-	int v;
-
-	if (level != SOL_IP)
-		return -ENOPROTOOPT;
-	switch (name) {
-	case IP_TTL:
-		v = READ_ONCE(inet_sk(sk)->ttl);
-		break;
-	case IP_TOS:
-		v = READ_ONCE(inet_sk(sk)->tos);
-		break;
-	default:
-		return -ENOPROTOOPT;
-	}
-	return sockopt_put(&v, sizeof(v), val, len);
-}
-
 /* ---- interfaces, netdevice(7) ---- */
 
 static void fill_in(struct ifreq *r, u32 addr)
@@ -266,6 +216,31 @@ static struct net_device *find_device(const char *name)
 	return NULL;
 }
 
+u8 dev_index(const char *name)
+{
+	struct net_device *dev;
+	u8 index = 0;
+
+	lock_net();
+	dev = find_device(name);
+	if (dev)
+		index = netif_get_index(dev->netif);
+	unlock_net();
+	return index;
+}
+
+void dev_name(u8 index, char name[IFNAMSIZ])
+{
+	struct netif *netif;
+
+	name[0] = '\0';
+	lock_net();
+	netif = netif_get_by_index(index);
+	if (netif)
+		strscpy(name, ((struct net_device *)netif->state)->name, IFNAMSIZ);
+	unlock_net();
+}
+
 static long ifreq_ioctl(unsigned cmd, struct ifreq __user *ur)
 {
 	struct net_device *dev;
@@ -337,7 +312,7 @@ long inet_ioctl(unsigned cmd, void __user *arg)
 
 /* ---- /proc/net ---- */
 
-/* The columns of Linux, proc(5). Timers, user, timeouts and pointers are shown as 0. */
+/* The columns of Linux, proc(5). Timers, timeouts and pointers are shown as 0. */
 void inet_show_head(struct seq *s, bool dgram)
 {
 	if (dgram)
@@ -358,7 +333,7 @@ static void show_row(struct seq *s, unsigned nr, const struct inet_row *r, bool 
 	n = snprintf(line, sizeof(line),
 		     "%*u: %08X:%04X %08X:%04X %02X %08X:%08X 00:00000000 %08X %5u %8d %lu",
 		     dgram ? 5 : 4, nr, r->laddr, r->lport, r->raddr, r->rport, r->state, r->tx,
-		     r->rx, r->retransmits, 0u, 0, r->ino);
+		     r->rx, r->retransmits, r->uid, 0, r->ino);
 	snprintf(line + n, sizeof(line) - (size_t)n, " %u %016x %u", dgram ? 2u : 1u, 0u, 0u);
 	seq_printf(s, dgram ? "%-127s\n" : "%-149s\n", line);
 }

@@ -9,7 +9,17 @@ struct inet_sock {
 	u32 laddr, raddr; /* [a] network byte order; written under net_lock */
 	u16 lport, rport; /* [a] host byte order; 0: not bound, not connected */
 	u8 ttl, tos;      /* [a] */
+	u8 pmtudisc;      /* [a] IP_PMTUDISC_*, IP_MTU_DISCOVER */
+	u8 ipflags;       /* [a] INET_* below, changed under net_lock */
 };
+
+/* inet->ipflags: the options of SOL_IP that are on or off. */
+#define INET_PKTINFO 0x01u
+#define INET_RECVTTL 0x02u
+#define INET_RECVTOS 0x04u
+#define INET_RECVERR 0x08u
+#define INET_NO_PORT 0x10u /* IP_BIND_ADDRESS_NO_PORT */
+#define INET_CMSGS   (INET_PKTINFO | INET_RECVTTL | INET_RECVTOS)
 
 static inline struct inet_sock *inet_sk(const struct sock *sk)
 {
@@ -36,8 +46,43 @@ void inet_fill_name(struct sockaddr_storage *addr, u32 ip, u16 port);
 /* lwIP's err_t as a negative errno. */
 int inet_errno(int err);
 
+/* inet_opt.c: level SOL_IP. */
 int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len);
 int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len);
+
+/* What the headers of a datagram said, for ancillary data. */
+struct inet_pktinfo {
+	u64 stamp; /* ns of CLOCK_REALTIME, or 0: nobody asked when it came */
+	u32 daddr; /* network byte order */
+	u32 laddr; /* the host's address that it came to */
+	u8 ifindex, ttl, tos;
+};
+/* Gives recvmsg(2) the ancillary data that the socket's options ask for. */
+void inet_put_cmsgs(struct sock *sk, struct msghdr *m, const struct inet_pktinfo *info);
+/* What sendmsg(2) wants for one datagram; the caller has filled in the socket's own choices. */
+struct inet_send {
+	u32 saddr;  /* source address, 0 for any */
+	u8 ifindex; /* interface, 0 for any */
+	u8 ttl, tos;
+};
+/* 0, -EINVAL, -EFAULT, -ENOBUFS. */
+int inet_get_cmsgs(const struct msghdr *m, struct inet_send *send);
+
+/* The error queue, ip(7) IP_RECVERR: what became of a datagram, with the part that came back. */
+struct inet_err {
+	struct list_head link;
+	struct sock_extended_err ee;
+	struct inet_pktinfo info; /* of the ICMP message */
+	u32 offender;             /* who says so, network byte order */
+	u32 daddr;                /* where the datagram was to go */
+	u16 dport, len;           /* host byte order; bytes of data */
+	u8 data[];
+};
+/* The errno of an ICMP message, positive, or 0 for one that is no error; @fatal: it will not pass. */
+int inet_icmp_errno(u8 type, u8 code, bool *fatal);
+/* recvmsg(MSG_ERRQUEUE) of one entry, which stays the caller's. Bytes or -EFAULT. */
+ssize_t inet_recv_err(struct sock *sk, struct msghdr *m, const struct inet_err *e);
+
 /* SIOCGIF*; -ENOTTY for others. */
 long inet_ioctl(unsigned cmd, void __user *arg);
 
@@ -50,6 +95,7 @@ struct inet_row {
 	u32 laddr, raddr, tx, rx, retransmits;
 	u16 lport, rport;
 	u8 state;
+	u32 uid;
 	u64 ino;
 };
 /* Copies what slot @slot of a hash table holds, at most @max rows. net_lock held. */

@@ -21,12 +21,9 @@
 #include "net/scm.h"
 #include "net/sock.h"
 
-#define CONTROL_MAX 20480u /* bytes of ancillary data in one call */
-
 /* ---- sending ---- */
 
-/* The next piece of @buf behind @c (NULL: the first), or NULL. -EINVAL: it is malformed. */
-static struct cmsghdr *next_cmsg(u8 *buf, size_t len, struct cmsghdr *c)
+struct cmsghdr *next_cmsg(u8 *buf, size_t len, struct cmsghdr *c)
 {
 	size_t off = c ? (size_t)((u8 *)c - buf) + CMSG_ALIGN(c->cmsg_len) : 0;
 

@@ -20,14 +20,23 @@
  */
 
 #include "kernel/lib/init.h"
+#include "kernel/lib/string.h"
+#include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/sched/signal.h"
 #include "kernel/trace/trace.h"
 #include "net/sock.h"
 
-/* Limits of /proc/sys/net/core/{r,w}mem_max and the least that the kernel can work with. */
-#define SK_MEM_MAX    212992
+/* The least that the kernel can work with, in bytes. */
 #define SK_MIN_SNDBUF 4608
 #define SK_MIN_RCVBUF 2304
+
+/* [a] What SO_RCVBUF and SO_SNDBUF may ask for, and what sockets begin with. */
+static int rmem_max = 212992, wmem_max = 212992, rmem_default = 212992, wmem_default = 212992;
+SYSCTL(rmem_max, "sys/net/core/rmem_max", rmem_max, SK_MIN_RCVBUF, INT32_MAX / 2);
+SYSCTL(wmem_max, "sys/net/core/wmem_max", wmem_max, SK_MIN_SNDBUF, INT32_MAX / 2);
+SYSCTL(rmem_default, "sys/net/core/rmem_default", rmem_default, SK_MIN_RCVBUF, INT32_MAX / 2);
+SYSCTL(wmem_default, "sys/net/core/wmem_default", wmem_default, SK_MIN_SNDBUF, INT32_MAX / 2);
 
 static const struct net_proto_family *families[AF_MAX]; /* [I] after boot */
 static atomic64_t next_ino = ATOMIC_INIT(1);
@@ -63,8 +72,9 @@ struct sock *sk_alloc(struct kmem_cache *cache, const struct proto_ops *ops, gfp
 	sk->state = TCP_CLOSE;
 	sk->ss_state = SS_UNCONNECTED;
 	sk->rcvlowat = 1;
-	sk->rcvbuf = SK_MEM_MAX;
-	sk->sndbuf = SK_MEM_MAX;
+	sk->rcvbuf = READ_ONCE(rmem_default);
+	sk->sndbuf = READ_ONCE(wmem_default);
+	sk->incoming_cpu = -1;
 	sk->rcvtimeo = NO_DEADLINE;
 	sk->sndtimeo = NO_DEADLINE;
 	return sk;
@@ -211,9 +221,9 @@ static int set_linger(struct sock *sk, const void __user *val, int len)
 }
 
 /* The value is doubled to leave room for bookkeeping, socket(7). */
-static int buffer_size(int val, int least)
+static int buffer_size(int val, int most, int least)
 {
-	return max((int)min((unsigned)val, (unsigned)SK_MEM_MAX) * 2, least);
+	return max((int)min((unsigned)val, (unsigned)most) * 2, least);
 }
 
 static int set_flag(struct sock *sk, u32 bit, int on)
@@ -224,30 +234,71 @@ static int set_flag(struct sock *sk, u32 bit, int on)
 	return 0;
 }
 
+/* Options that are one bit of sk->flags. */
+static const struct {
+	int name;
+	u32 bit;
+} flag_options[] = {
+	{SO_REUSEADDR, SOCK_REUSEADDR}, {SO_REUSEPORT, SOCK_REUSEPORT},
+	{SO_KEEPALIVE, SOCK_KEEPOPEN},  {SO_BROADCAST, SOCK_BROADCAST},
+	{SO_OOBINLINE, SOCK_URGINLINE}, {SO_PASSCRED, SOCK_PASSCRED},
+};
+
+static u32 flag_option(int name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(flag_options); i++)
+		if (flag_options[i].name == name)
+			return flag_options[i].bit;
+	return 0;
+}
+
+/* SO_TIMESTAMP and SO_TIMESTAMPNS: the later one decides the form. */
+static int set_timestamps(struct sock *sk, int on, bool ns)
+{
+	sock_assign(sk, SOCK_RCVTSTAMP, on);
+	sock_assign(sk, SOCK_RCVTSTAMPNS, on && ns);
+	return 0;
+}
+
+/* A hint, or a label for what others do with packets; @allowed without privileges or not. */
+static int set_hint(u32 *hint, int v, bool allowed)
+{
+	if (!allowed && current->signal->euid != 0)
+		return -EPERM;
+	WRITE_ONCE(*hint, (u32)v);
+	return 0;
+}
+
 static int set_int_option(struct sock *sk, int name, int v)
 {
+	u32 flag = flag_option(name);
+
+	if (flag)
+		return set_flag(sk, flag, v);
 	switch (name) {
-	case SO_REUSEADDR:
-		return set_flag(sk, SOCK_REUSEADDR, v);
-	case SO_REUSEPORT:
-		return set_flag(sk, SOCK_REUSEPORT, v);
-	case SO_KEEPALIVE:
-		return set_flag(sk, SOCK_KEEPOPEN, v);
-	case SO_BROADCAST:
-		return set_flag(sk, SOCK_BROADCAST, v);
-	case SO_OOBINLINE:
-		return set_flag(sk, SOCK_URGINLINE, v);
-	case SO_PASSCRED:
-		return set_flag(sk, SOCK_PASSCRED, v);
+	case SO_TIMESTAMP:
+	case SO_TIMESTAMPNS:
+		return set_timestamps(sk, v, name == SO_TIMESTAMPNS);
+	case SO_MARK:
+		return set_hint(&sk->mark, v, false);
+	case SO_PRIORITY:
+		return set_hint(&sk->priority, v, v >= 0 && v <= 6);
+	case SO_BUSY_POLL:
+		if (v < 0)
+			return -EINVAL;
+		return set_hint(&sk->busy_poll, v, (u32)v <= READ_ONCE(sk->busy_poll));
+	case SO_INCOMING_CPU:
+		WRITE_ONCE(sk->incoming_cpu, (s16)v);
+		return 0;
 	case SO_SNDBUF:
-		WRITE_ONCE(sk->sndbuf, buffer_size(v, SK_MIN_SNDBUF));
+		WRITE_ONCE(sk->sndbuf, buffer_size(v, READ_ONCE(wmem_max), SK_MIN_SNDBUF));
 		sock_set(sk, SOCK_SNDBUF_LOCK);
 		/* More room may be what somebody waits for. */
 		if (sock_flag(sk, SOCK_NOSPACE))
 			sk->sk_write_space(sk);
 		return 0;
 	case SO_RCVBUF:
-		WRITE_ONCE(sk->rcvbuf, buffer_size(v, SK_MIN_RCVBUF));
+		WRITE_ONCE(sk->rcvbuf, buffer_size(v, READ_ONCE(rmem_max), SK_MIN_RCVBUF));
 		return set_flag(sk, SOCK_RCVBUF_LOCK, 1);
 	case SO_RCVLOWAT:
 		/* More than half of the buffer might never be there at once. */
@@ -260,12 +311,35 @@ static int set_int_option(struct sock *sk, int name, int v)
 	}
 }
 
+/* Bound to a device already, only root may choose another. */
+static int set_device(struct sock *sk, const void __user *val, int len)
+{
+	char name[IFNAMSIZ] = "";
+	u8 index = 0;
+
+	if (copy_from_user(name, val, (size_t)min(len, IFNAMSIZ - 1)))
+		return -EFAULT;
+	if (name[0]) {
+		index = dev_index(name);
+		if (!index)
+			return -ENODEV;
+	}
+	if (READ_ONCE(sk->bound_dev) && current->signal->euid != 0)
+		return -EPERM;
+	WRITE_ONCE(sk->bound_dev, index);
+	if (sk->ops->apply)
+		sk->ops->apply(sk);
+	return 0;
+}
+
 int sock_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
 {
 	int v, err;
 
 	if (level != SOL_SOCKET)
 		return sk->ops->setsockopt(sk, level, name, val, len);
+	if (name == SO_BINDTODEVICE)
+		return set_device(sk, val, len);
 	err = sockopt_get_int(&v, val, len);
 	if (err)
 		return err;
@@ -281,6 +355,20 @@ int sock_setsockopt(struct sock *sk, int level, int name, const void __user *val
 	return err == -ENOPROTOOPT ? sk->ops->setsockopt(sk, level, name, val, len) : err;
 }
 
+/* The name with its NUL, or nothing. */
+static int get_device(struct sock *sk, void __user *val, int __user *ulen, int len)
+{
+	u8 index = READ_ONCE(sk->bound_dev);
+	char name[IFNAMSIZ];
+
+	if (!index)
+		return put_user(0, ulen);
+	if (len < IFNAMSIZ)
+		return -EINVAL;
+	dev_name(index, name);
+	return sockopt_put(name, (int)strlen(name) + 1, val, ulen);
+}
+
 static struct timeval timeout_value(u64 ns)
 {
 	if (ns == NO_DEADLINE)
@@ -288,40 +376,61 @@ static struct timeval timeout_value(u64 ns)
 	return (struct timeval){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 }
 
-/* The value of an int option, or -ENOPROTOOPT (no value is negative). */
-static int get_int_option(struct sock *sk, int name)
+/* The value of an int option: 0 or -ENOPROTOOPT. */
+static int get_int_option(struct sock *sk, int name, int *v)
 {
+	u32 flag = flag_option(name);
+
+	if (flag) {
+		*v = sock_flag(sk, flag);
+		return 0;
+	}
 	switch (name) {
-	case SO_REUSEADDR:
-		return sock_flag(sk, SOCK_REUSEADDR);
-	case SO_REUSEPORT:
-		return sock_flag(sk, SOCK_REUSEPORT);
-	case SO_KEEPALIVE:
-		return sock_flag(sk, SOCK_KEEPOPEN);
-	case SO_BROADCAST:
-		return sock_flag(sk, SOCK_BROADCAST);
-	case SO_OOBINLINE:
-		return sock_flag(sk, SOCK_URGINLINE);
-	case SO_PASSCRED:
-		return sock_flag(sk, SOCK_PASSCRED);
+	case SO_TIMESTAMP:
+		*v = sock_flag(sk, SOCK_RCVTSTAMP) && !sock_flag(sk, SOCK_RCVTSTAMPNS);
+		return 0;
+	case SO_TIMESTAMPNS:
+		*v = sock_flag(sk, SOCK_RCVTSTAMPNS);
+		return 0;
+	case SO_MARK:
+		*v = (int)READ_ONCE(sk->mark);
+		return 0;
+	case SO_PRIORITY:
+		*v = (int)READ_ONCE(sk->priority);
+		return 0;
+	case SO_BUSY_POLL:
+		*v = (int)READ_ONCE(sk->busy_poll);
+		return 0;
+	case SO_INCOMING_CPU:
+		*v = READ_ONCE(sk->incoming_cpu);
+		return 0;
 	case SO_TYPE:
-		return sk->type;
+		*v = sk->type;
+		return 0;
 	case SO_DOMAIN:
-		return sk->family;
+		*v = sk->family;
+		return 0;
 	case SO_PROTOCOL:
-		return sk->protocol;
+		*v = sk->protocol;
+		return 0;
 	case SO_ERROR:
-		return -sock_error(sk);
+		*v = -sock_error(sk);
+		return 0;
 	case SO_ACCEPTCONN:
-		return READ_ONCE(sk->state) == TCP_LISTEN;
+		*v = READ_ONCE(sk->state) == TCP_LISTEN;
+		return 0;
 	case SO_SNDBUF:
-		return READ_ONCE(sk->sndbuf);
+		*v = READ_ONCE(sk->sndbuf);
+		return 0;
 	case SO_RCVBUF:
-		return READ_ONCE(sk->rcvbuf);
+		*v = READ_ONCE(sk->rcvbuf);
+		return 0;
 	case SO_RCVLOWAT:
-		return READ_ONCE(sk->rcvlowat);
+		*v = READ_ONCE(sk->rcvlowat);
+		return 0;
 	case SO_SNDLOWAT:
-		return 1;
+		*v = 1;
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -352,8 +461,9 @@ int sock_getsockopt(struct sock *sk, int level, int name, void __user *val, int 
 		tv = timeout_value(READ_ONCE(sk->sndtimeo));
 		return sockopt_put(&tv, sizeof(tv), val, ulen);
 	}
-	v = get_int_option(sk, name);
-	if (v == -ENOPROTOOPT)
+	if (name == SO_BINDTODEVICE)
+		return get_device(sk, val, ulen, len);
+	if (get_int_option(sk, name, &v))
 		return sk->ops->getsockopt(sk, level, name, val, ulen);
 	return sockopt_put(&v, sizeof(v), val, ulen);
 }

@@ -52,10 +52,13 @@ struct sock {
 	int rcvbuf;     /* [a] bytes, as getsockopt() shows it: twice what the user asked for */
 	int sndbuf;     /* [a] the same */
 	int rcvlowat;   /* [a] bytes that make it readable */
-	u32 __pad;
-	u64 rcvtimeo; /* [a] ns, NO_DEADLINE for none */
-	u64 sndtimeo; /* [a] the same */
-	u64 ino;      /* [I] inode number; 0 while nobody has accepted it */
+	u32 uid;        /* [I] who made it */
+	u32 mark, priority, busy_poll; /* [a] SO_MARK, SO_PRIORITY, SO_BUSY_POLL: kept, no effect */
+	s16 incoming_cpu; /* [a] SO_INCOMING_CPU: who brought the last data; -1 for none yet */
+	u8 bound_dev;     /* [a] SO_BINDTODEVICE: index of the only interface to use, or 0 */
+	u64 rcvtimeo;     /* [a] ns, NO_DEADLINE for none */
+	u64 sndtimeo;     /* [a] the same */
+	u64 ino;          /* [I] inode number; 0 while nobody has accepted it */
 };
 
 /* sk->flags */
@@ -75,6 +78,8 @@ struct sock {
 #define SOCK_PASSCRED    0x4000u /* SO_PASSCRED */
 #define SOCK_REUSEPORT   0x8000u /* SO_REUSEPORT */
 #define SOCK_QFULL       0x2000u /* lwIP's queue of segments is full, though bytes are free */
+#define SOCK_RCVTSTAMP   0x10000u /* SO_TIMESTAMP or SO_TIMESTAMPNS: datagrams come with their time */
+#define SOCK_RCVTSTAMPNS 0x20000u /* SO_TIMESTAMPNS: in ns */
 /* What an accepted socket takes over from its listener. */
 #define SOCK_INHERITED \
 	(SOCK_LINGER | SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_KEEPOPEN | SOCK_BROADCAST | \
@@ -219,5 +224,8 @@ int sock_setsockopt(struct sock *sk, int level, int name, const void __user *val
 int sock_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len);
 /* An int option's value: 0, -EINVAL (too short), -EFAULT. */
 int sockopt_get_int(int *v, const void __user *val, int len);
+/* net/inet.c: the index of the interface @name, 0 for none; and its name. */
+u8 dev_index(const char *name);
+void dev_name(u8 index, char name[IFNAMSIZ]);
 /* Copies out @size bytes, or fewer if the user has less room, and the length. 0, -EFAULT, -EINVAL */
 int sockopt_put(const void *v, int size, void __user *val, int __user *len);

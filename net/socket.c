@@ -13,6 +13,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
+#include "kernel/sched/signal.h"
 #include "net/socket.h"
 
 /* The upper limit of listen(2)'s backlog; lwIP counts what is pending in 16 bits. */
@@ -69,6 +70,7 @@ static int addr_to_user(const struct sockaddr_storage *ka, int klen, void __user
 static struct sock *sock_create(int family, int type, int protocol)
 {
 	const struct net_proto_family *f;
+	struct sock *sk;
 
 	if (family < 0 || family >= AF_MAX)
 		return ERR_PTR(-EAFNOSUPPORT);
@@ -77,7 +79,10 @@ static struct sock *sock_create(int family, int type, int protocol)
 	f = sock_family(family);
 	if (!f)
 		return ERR_PTR(-EAFNOSUPPORT);
-	return f->create(type, protocol);
+	sk = f->create(type, protocol);
+	if (!IS_ERR(sk))
+		sk->uid = current->signal->euid;
+	return sk;
 }
 
 static struct file *sock_create_file(int family, int type, int protocol, u32 flags)

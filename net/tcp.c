@@ -48,7 +48,6 @@ struct sock *tcp_sock_alloc(gfp_t gfp)
 		return NULL;
 	inet_init_sock(sk, SOCK_STREAM, IPPROTO_TCP);
 	INIT_LIST_HEAD(&tcp_sk(sk)->accept_link);
-	tcp_sk(sk)->mss = TCP_MSS;
 	return sk;
 }
 
@@ -203,6 +202,8 @@ static err_t tcp_recv_cb(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 		tcp_done(sk, ECONNRESET);
 		return ERR_ABRT;
 	}
+	WRITE_ONCE(sk->incoming_cpu, (s16)smp_processor_id());
+	tp->bytes_received += p->tot_len;
 	tcp_rx_queue(tp, p);
 	if (tp->rx_bytes >= (u32)READ_ONCE(sk->rcvlowat))
 		sk->sk_data_ready(sk);
@@ -213,6 +214,7 @@ static err_t tcp_sent_cb(void *arg, struct tcp_pcb *pcb, u16_t len)
 {
 	struct sock *sk = arg;
 
+	tcp_sk(sk)->bytes_acked += len;
 	tcp_sync_send(tcp_sk(sk), pcb);
 	if (sock_flag(sk, SOCK_QFULL) && pcb->snd_queuelen <= TCP_SND_QUEUELEN / 3 * 2)
 		sock_clear(sk, SOCK_QFULL);
@@ -313,6 +315,9 @@ void tcp_disconnect(struct sock *sk, struct list_head *children)
 		WRITE_ONCE(tp->inet.lport, 0);
 	sock_clear(sk, SOCK_DONE | SOCK_QFULL);
 	WRITE_ONCE(tp->wmem, 0);
+	WRITE_ONCE(tp->mss, 0);
+	tp->bytes_acked = tp->bytes_received = 0;
+	tp->stalled = 0;
 	atomic_set(&tp->rx_credit, 0);
 	WRITE_ONCE(sk->shutdown, 0);
 	WRITE_ONCE(sk->state, TCP_CLOSE);

@@ -32,6 +32,14 @@ struct tcp_sock {
 	u16 mss;                 /* [a] bytes of data a segment; written under [N] */
 	u16 keepidle, keepintvl; /* [a] seconds */
 	u8 keepcnt;              /* [a] */
+	u8 syn_retries;          /* [a] TCP_SYNCNT, or 0 */
+	u8 defer_accept;    /* [a] TCP_DEFER_ACCEPT: SYN-ACKs sent before data is not waited for */
+	u16 user_mss;       /* [a] TCP_MAXSEG, or 0 */
+	u32 user_timeout;   /* [a] TCP_USER_TIMEOUT, in ms, or 0 */
+	u32 stalled;        /* [N] the tick since which the peer takes nothing, or 0 */
+	u16 fastopen;       /* [a] TCP_FASTOPEN: kept, no effect */
+	u64 bytes_received; /* [N] in order, for TCP_INFO */
+	u64 bytes_acked;    /* [N] */
 
 	struct list_head
 		accept_link; /* [N] of a listener: its queue; of a child: its place there */

@@ -94,12 +94,21 @@ static void tcp_inherit(struct tcp_sock *child, const struct tcp_sock *parent)
 	c->rcvlowat = p->rcvlowat;
 	c->rcvtimeo = p->rcvtimeo;
 	c->sndtimeo = p->sndtimeo;
+	c->uid = p->uid;
+	c->mark = p->mark;
+	c->priority = p->priority;
+	c->busy_poll = p->busy_poll;
+	c->bound_dev = p->bound_dev;
 	c->ss_state = SS_CONNECTED;
 	child->inet.ttl = parent->inet.ttl;
 	child->inet.tos = parent->inet.tos;
+	child->inet.pmtudisc = parent->inet.pmtudisc;
+	child->inet.ipflags = parent->inet.ipflags;
 	child->keepidle = parent->keepidle;
 	child->keepintvl = parent->keepintvl;
 	child->keepcnt = parent->keepcnt;
+	child->user_mss = parent->user_mss;
+	child->user_timeout = parent->user_timeout;
 }
 
 /* A handshake is complete. Any error but ERR_ABRT makes lwIP reset the connection. */
@@ -234,6 +243,7 @@ static int tcp_start_connect(struct sock *sk, const struct sockaddr *addr, int l
 		/* No port is left, or this pair of addresses is taken. */
 		return err == ERR_BUF || err == ERR_USE ? -EADDRNOTAVAIL : inet_errno(err);
 	}
+	tp->stalled = 0;
 	WRITE_ONCE(tp->inet.laddr, tp->pcb->local_ip.addr);
 	WRITE_ONCE(tp->inet.lport, tp->pcb->local_port);
 	WRITE_ONCE(tp->inet.raddr, dest.addr);

@@ -304,6 +304,8 @@ ssize_t tcp_recvmsg(struct sock *sk, struct msghdr *m)
 		return -ENOTCONN;
 	if (m->flags & MSG_OOB) /* lwIP knows no urgent data */
 		return -EINVAL;
+	if (m->flags & MSG_ERRQUEUE) /* TCP's is always empty */
+		return -EAGAIN;
 	target = m->flags & MSG_WAITALL ? len : min(len, (size_t)READ_ONCE(sk->rcvlowat));
 	lock_sock(sk);
 	ret = recv_locked(sk, m, len, max(target, (size_t)1));

@@ -8,7 +8,7 @@
  * socket is always writable.
  *
  * connect() fixes the peer: lwIP then delivers only its datagrams, and an ICMP "port unreachable"
- * comes back as ECONNREFUSED (udp_err_cb()).
+ * comes back as ECONNREFUSED (udp_err.c).
  *
  * LOCKING: net/sock.c. A datagram is reached by one task only once it is off the queue; MSG_PEEK
  * takes a reference to its pbufs, whose contents never change.
@@ -20,23 +20,13 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/trace/trace.h"
-#include "net/inet.h"
+#include "net/lwip/hooks.h"
 #include "net/net.h"
-
-#include "lwip/icmp.h"
-#include "lwip/udp.h"
+#include "net/udp.h"
 
 #define UDP_MAX_PAYLOAD 65507u /* 65535 less the headers of IP and UDP */
-#define FRAME_TRUESIZE  2048u  /* what a received frame pins */
-
-/* Locks as in net/sock.h. */
-struct udp_sock {
-	struct inet_sock inet;
-	struct udp_pcb *pcb; /* [I] */
-	struct list_head rx; /* [q] struct dgram, oldest first */
-	u32 rx_truesize;     /* [q] memory that they pin */
-	u32 bound_ip;        /* [N] bind(2)'s address, to which disconnecting goes back */
-};
+#define UDP_IP_HEADERS  28u
+#define FRAME_TRUESIZE  2048u /* what a received frame pins */
 
 struct dgram {
 	struct list_head link;
@@ -44,15 +34,11 @@ struct dgram {
 	u32 saddr; /* network byte order */
 	u32 truesize;
 	u16 sport; /* host byte order */
+	struct inet_pktinfo info;
 };
 
 static struct kmem_cache *udp_cache, *dgram_cache; /* [I] */
 static const struct proto_ops udp_ops;
-
-static struct udp_sock *udp_sk(const struct sock *sk)
-{
-	return (struct udp_sock *)sk;
-}
 
 /* ---- receiving ---- */
 
@@ -71,6 +57,32 @@ static void dgram_free(struct dgram *d)
 	kmem_cache_free(dgram_cache, d);
 }
 
+struct inet_pktinfo udp_packet_info(const struct sock *sk)
+{
+	const struct netif *netif = ip_current_input_netif();
+	u32 daddr = ip4_current_dest_addr()->addr;
+
+	return (struct inet_pktinfo){
+		.stamp = unlikely(sock_flag(sk, SOCK_RCVTSTAMP)) ? ktime_get_real() : 0,
+		.daddr = daddr,
+		/* A broadcast is answered with the interface's address. */
+		.laddr = ip4_addr_isbroadcast(ip4_current_dest_addr(), netif)
+				 ? netif_ip4_addr(netif)->addr
+				 : daddr,
+		.ifindex = netif_get_index(netif),
+		.ttl = IPH_TTL(ip4_current_header()),
+		.tos = IPH_TOS(ip4_current_header()),
+	};
+}
+
+bool udp_charge(struct udp_sock *up, u32 truesize)
+{
+	if (up->rx_truesize + truesize > (u32)READ_ONCE(up->inet.sk.rcvbuf))
+		return false;
+	up->rx_truesize += truesize;
+	return true;
+}
+
 /* lwIP has a datagram for us and gives us @p. net_lock held, softirq context. */
 static void udp_recv_cb(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *addr,
 			u16_t port)
@@ -78,7 +90,7 @@ static void udp_recv_cb(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 	struct sock *sk = arg;
 	struct udp_sock *up = udp_sk(sk);
 	struct dgram *d = kmem_cache_alloc(dgram_cache, GFP_ATOMIC);
-	bool queued = false;
+	bool queued;
 
 	trace(udp_input, up->pcb->local_port, p->tot_len);
 	if (!d) {
@@ -86,13 +98,17 @@ static void udp_recv_cb(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 		return;
 	}
 	*d = (struct dgram){
-		.p = p, .saddr = addr->addr, .sport = port, .truesize = chain_truesize(p)};
+		.p = p,
+		.saddr = addr->addr,
+		.sport = port,
+		.truesize = chain_truesize(p),
+		.info = udp_packet_info(sk),
+	};
+	WRITE_ONCE(sk->incoming_cpu, (s16)smp_processor_id());
 	spin_lock_bh(&sk->lock);
-	if (up->rx_truesize + d->truesize <= (u32)READ_ONCE(sk->rcvbuf)) {
-		up->rx_truesize += d->truesize;
+	queued = udp_charge(up, d->truesize);
+	if (queued)
 		list_add_tail(&d->link, &up->rx);
-		queued = true;
-	}
 	spin_unlock_bh(&sk->lock);
 	if (queued)
 		sk->sk_data_ready(sk);
@@ -171,8 +187,8 @@ static ssize_t udp_recvmsg(struct sock *sk, struct msghdr *m)
 	struct dgram d = {.p = NULL};
 	ssize_t ret;
 
-	if (m->flags & MSG_ERRQUEUE) /* there is none */
-		return -EAGAIN;
+	if (m->flags & MSG_ERRQUEUE)
+		return udp_recv_err(sk, m);
 	ret = udp_wait(sk, &d, m->flags);
 	if (!d.p)
 		return ret;
@@ -187,34 +203,34 @@ static ssize_t udp_recvmsg(struct sock *sk, struct msghdr *m)
 		inet_fill_name(m->name, d.saddr, d.sport);
 		m->namelen = sizeof(struct sockaddr_in);
 	}
+	inet_put_cmsgs(sk, m, &d.info);
 	return (ssize_t)(m->flags & MSG_TRUNC ? total : min(len, total));
-}
-
-/*
- * The peer of a connected socket has answered with ICMP "destination unreachable". Only errors that
- * will not pass are reported, udp(7). net_lock held.
- */
-static void udp_err_cb(void *arg, struct udp_pcb *pcb, u8_t code)
-{
-	struct sock *sk = arg;
-
-	if (sk->state != TCP_ESTABLISHED || (code != ICMP_DUR_PORT && code != ICMP_DUR_PROTO))
-		return;
-	WRITE_ONCE(sk->sk_err, code == ICMP_DUR_PORT ? ECONNREFUSED : ENOPROTOOPT);
-	sk->sk_error_report(sk);
 }
 
 /* ---- sending ---- */
 
-/* May a datagram go there: 0, -ENETUNREACH, -EACCES (broadcast without SO_BROADCAST). net_lock. */
-static int udp_check_route(struct udp_sock *up, const ip_addr_t *dest, struct netif **netif)
+/*
+ * May a datagram go there, and through which interface: 0, -ENODEV, -ENETUNREACH, -EACCES (broadcast
+ * without SO_BROADCAST). @ifindex is the only one allowed, or 0. net_lock held.
+ */
+static int udp_check_route(struct udp_sock *up, const ip_addr_t *dest, u8 ifindex,
+			   struct netif **netif)
 {
-	*netif = ip_route(&up->pcb->local_ip, dest);
+	*netif = ifindex ? netif_get_by_index(ifindex) : ip_route(&up->pcb->local_ip, dest);
 	if (!*netif)
-		return -ENETUNREACH;
+		return ifindex ? -ENODEV : -ENETUNREACH;
 	if (ip_addr_isbroadcast(dest, *netif) && !sock_flag(&up->inet.sk, SOCK_BROADCAST))
 		return -EACCES;
 	return 0;
+}
+
+/* IP_MTU_DISCOVER: is this a datagram that must not be cut, and is too long for the interface? */
+static bool udp_too_long(const struct udp_sock *up, const struct pbuf *p, const struct netif *netif)
+{
+	u8 mode = READ_ONCE(up->inet.pmtudisc);
+
+	return mode >= IP_PMTUDISC_DO && mode < IP_PMTUDISC_OMIT &&
+	       p->tot_len + UDP_IP_HEADERS > netif->mtu;
 }
 
 /* Destination of a message: its own, or that of connect(). */
@@ -240,15 +256,37 @@ static int udp_dest(struct sock *sk, const struct msghdr *m, ip_addr_t *dest, u1
 	return 0;
 }
 
-static int udp_transmit(struct udp_sock *up, struct pbuf *p, const ip_addr_t *dest, u16 port)
+/* Sends with the addresses, TTL and TOS of @how. net_lock held. */
+static err_t udp_output(struct udp_sock *up, struct pbuf *p, const ip_addr_t *dest, u16 port,
+			struct netif *netif, const struct inet_send *how)
+{
+	struct udp_pcb *pcb = up->pcb;
+	ip_addr_t src = {how->saddr};
+	err_t err;
+
+	pcb->ttl = how->ttl;
+	pcb->tos = how->tos;
+	err = src.addr ? udp_sendto_if_src(pcb, p, dest, port, netif, &src)
+		       : udp_sendto_if(pcb, p, dest, port, netif);
+	pcb->ttl = up->inet.ttl;
+	pcb->tos = up->inet.tos;
+	return err;
+}
+
+static int udp_transmit(struct udp_sock *up, struct pbuf *p, const ip_addr_t *dest, u16 port,
+			const struct inet_send *how)
 {
 	struct netif *netif;
 	int err;
 
 	lock_net();
-	err = udp_check_route(up, dest, &netif);
+	err = udp_check_route(up, dest, how->ifindex, &netif);
+	if (!err && how->saddr && inet_check_local(how->saddr))
+		err = -ENETUNREACH;
+	if (!err && udp_too_long(up, p, netif))
+		err = -EMSGSIZE;
 	if (!err) {
-		err_t e = udp_sendto(up->pcb, p, dest, port);
+		err_t e = udp_output(up, p, dest, port, netif, how);
 
 		/* A port was needed and none is free. */
 		err = e == ERR_USE ? -EAGAIN : inet_errno(e);
@@ -260,6 +298,11 @@ static int udp_transmit(struct udp_sock *up, struct pbuf *p, const ip_addr_t *de
 
 static ssize_t udp_sendmsg(struct sock *sk, struct msghdr *m)
 {
+	struct inet_send how = {
+		.ifindex = READ_ONCE(sk->bound_dev),
+		.ttl = READ_ONCE(inet_sk(sk)->ttl),
+		.tos = READ_ONCE(inet_sk(sk)->tos),
+	};
 	size_t len = m->iter->count;
 	struct pbuf *p;
 	ip_addr_t dest;
@@ -271,6 +314,9 @@ static ssize_t udp_sendmsg(struct sock *sk, struct msghdr *m)
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	err = udp_dest(sk, m, &dest, &port);
+	if (err)
+		return err;
+	err = inet_get_cmsgs(m, &how);
 	if (err)
 		return err;
 	if (len > UDP_MAX_PAYLOAD)
@@ -286,7 +332,7 @@ static ssize_t udp_sendmsg(struct sock *sk, struct msghdr *m)
 	if (copy_from_iter(p->payload, len, m->iter) < len)
 		err = -EFAULT;
 	else
-		err = udp_transmit(udp_sk(sk), p, &dest, port);
+		err = udp_transmit(udp_sk(sk), p, &dest, port, &how);
 	pbuf_free(p);
 	return err ? err : (ssize_t)len;
 }
@@ -347,7 +393,7 @@ static int udp_connect_locked(struct udp_sock *up, const ip_addr_t *dest, u16 po
 
 	/* Routed as if new: the address that an earlier connect() chose may not fit. */
 	up->pcb->local_ip.addr = up->bound_ip;
-	err = udp_check_route(up, dest, &netif);
+	err = udp_check_route(up, dest, up->inet.sk.bound_dev, &netif);
 	if (err)
 		return err;
 	e = udp_connect(up->pcb, dest, port);
@@ -406,7 +452,7 @@ static __poll_t udp_sock_poll(struct sock *sk)
 	u8 shutdown = READ_ONCE(sk->shutdown);
 	__poll_t mask = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
-	if (READ_ONCE(sk->sk_err))
+	if (READ_ONCE(sk->sk_err) || !list_empty(&udp_sk(sk)->errors))
 		mask |= EPOLLERR;
 	if (shutdown & RCV_SHUTDOWN)
 		mask |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
@@ -452,6 +498,7 @@ static void udp_apply_locked(struct udp_sock *up)
 		ip_set_option(pcb, SOF_BROADCAST);
 	pcb->ttl = up->inet.ttl;
 	pcb->tos = up->inet.tos;
+	pcb->netif_idx = READ_ONCE(sk->bound_dev);
 }
 
 static void udp_apply(struct sock *sk)
@@ -459,6 +506,8 @@ static void udp_apply(struct sock *sk)
 	lock_net();
 	udp_apply_locked(udp_sk(sk));
 	unlock_net();
+	if (!(READ_ONCE(inet_sk(sk)->ipflags) & INET_RECVERR) && !list_empty(&udp_sk(sk)->errors))
+		udp_purge_errors(sk);
 }
 
 static void udp_sock_release(struct sock *sk)
@@ -471,6 +520,7 @@ static void udp_sock_release(struct sock *sk)
 	unlock_net();
 	list_for_each_entry_safe(d, next, &up->rx, link)
 		dgram_free(d);
+	udp_purge_errors(sk);
 	kmem_cache_free(udp_cache, sk);
 }
 
@@ -483,6 +533,7 @@ struct sock *udp_sock_create(void)
 		return ERR_PTR(-ENOMEM);
 	inet_init_sock(sk, SOCK_DGRAM, IPPROTO_UDP);
 	INIT_LIST_HEAD(&up->rx);
+	INIT_LIST_HEAD(&up->errors);
 	lock_net();
 	up->pcb = udp_new();
 	if (up->pcb) {
@@ -513,6 +564,12 @@ static const struct proto_ops udp_ops = {
 	.release = udp_sock_release,
 };
 
+/* What lwIP asks at bind(2). */
+bool net_udp_same_user(const void *a, const void *b)
+{
+	return ((const struct sock *)a)->uid == ((const struct sock *)b)->uid;
+}
+
 /* ---- /proc/net/udp ---- */
 
 static unsigned udp_rows(unsigned slot, struct inet_row *rows, unsigned max)
@@ -531,6 +588,7 @@ static unsigned udp_rows(unsigned slot, struct inet_row *rows, unsigned max)
 			.rport = pcb->remote_port,
 			.state = sk ? sk->state : TCP_CLOSE,
 			.rx = sk ? udp_sk(sk)->rx_truesize : 0,
+			.uid = sk ? sk->uid : 0,
 			.ino = sk ? sk->ino : 0,
 		};
 	}

@@ -87,6 +87,8 @@ struct cmsghdr {
 /* Types of level SOL_SOCKET, unix(7). */
 #define SCM_RIGHTS	1
 #define SCM_CREDENTIALS 2
+#define SCM_TIMESTAMP	SO_TIMESTAMP   /* struct timeval */
+#define SCM_TIMESTAMPNS SO_TIMESTAMPNS /* struct timespec */
 #define SCM_MAX_FD	253 /* descriptors in one message */
 
 struct ucred {
@@ -131,6 +133,7 @@ struct ucred {
 #define SO_RCVBUF     8
 #define SO_KEEPALIVE  9
 #define SO_OOBINLINE  10
+#define SO_PRIORITY   12
 #define SO_LINGER     13
 #define SO_REUSEPORT  15
 #define SO_PASSCRED   16
@@ -139,18 +142,51 @@ struct ucred {
 #define SO_SNDLOWAT   19
 #define SO_RCVTIMEO   20
 #define SO_SNDTIMEO   21
+#define SO_BINDTODEVICE 25
+#define SO_TIMESTAMP  29
 #define SO_ACCEPTCONN 30
+#define SO_TIMESTAMPNS 35
+#define SO_MARK	      36
 #define SO_PEEK_OFF   42
 #define SO_PROTOCOL   38
 #define SO_DOMAIN     39
+#define SO_BUSY_POLL  46
+#define SO_INCOMING_CPU 49
 
 struct linger {
 	int l_onoff, l_linger; /* l_linger in seconds */
 };
 
 /* SOL_IP. */
-#define IP_TOS 1
-#define IP_TTL 2
+#define IP_TOS			1
+#define IP_TTL			2
+#define IP_PKTINFO		8
+#define IP_MTU_DISCOVER		10
+#define IP_RECVERR		11
+#define IP_RECVTTL		12
+#define IP_RECVTOS		13
+#define IP_MTU			14
+#define IP_BIND_ADDRESS_NO_PORT 24
+
+#define IP_PMTUDISC_WANT 1
+#define IP_PMTUDISC_DO	 2
+#define IP_PMTUDISC_OMIT 5
+
+/* Ancillary data of IP_PKTINFO. */
+struct in_pktinfo {
+	int ipi_ifindex;
+	u32 ipi_spec_dst, ipi_addr; /* of this host; of the header */
+};
+
+/* Ancillary data of IP_RECVERR, followed by a sockaddr of the one who complains. */
+struct sock_extended_err {
+	u32 ee_errno;
+	u8 ee_origin, ee_type, ee_code, ee_pad;
+	u32 ee_info, ee_data;
+};
+
+#define SO_EE_ORIGIN_LOCAL 1
+#define SO_EE_ORIGIN_ICMP  2
 
 /* SOL_TCP. */
 #define TCP_NODELAY    1
@@ -159,9 +195,13 @@ struct linger {
 #define TCP_KEEPIDLE   4
 #define TCP_KEEPINTVL  5
 #define TCP_KEEPCNT    6
+#define TCP_SYNCNT     7
+#define TCP_DEFER_ACCEPT 9
 #define TCP_INFO       11
 #define TCP_QUICKACK   12
 #define TCP_CONGESTION 13
+#define TCP_USER_TIMEOUT 18
+#define TCP_FASTOPEN   23
 
 /* States of a connection as TCP_INFO and /proc/net/tcp number them. */
 enum {
@@ -182,8 +222,7 @@ enum {
 #define TCPI_OPT_SACK	    2
 #define TCPI_OPT_WSCALE	    4
 
-/* The first part of struct tcp_info, which is all that getsockopt() fills here. Times in us, the
- * tcpi_last_* fields in ms. */
+/* As of Linux 6.1. Times in us, the tcpi_last_* fields in ms. */
 struct tcp_info {
 	u8 tcpi_state, tcpi_ca_state, tcpi_retransmits, tcpi_probes, tcpi_backoff, tcpi_options;
 	u8 tcpi_wscale; /* send in bits 0-3, receive in bits 4-7 */
@@ -193,6 +232,13 @@ struct tcp_info {
 	u32 tcpi_last_data_sent, tcpi_last_ack_sent, tcpi_last_data_recv, tcpi_last_ack_recv;
 	u32 tcpi_pmtu, tcpi_rcv_ssthresh, tcpi_rtt, tcpi_rttvar, tcpi_snd_ssthresh, tcpi_snd_cwnd;
 	u32 tcpi_advmss, tcpi_reordering, tcpi_rcv_rtt, tcpi_rcv_space, tcpi_total_retrans;
+	u64 tcpi_pacing_rate, tcpi_max_pacing_rate, tcpi_bytes_acked, tcpi_bytes_received;
+	u32 tcpi_segs_out, tcpi_segs_in, tcpi_notsent_bytes, tcpi_min_rtt;
+	u32 tcpi_data_segs_in, tcpi_data_segs_out;
+	u64 tcpi_delivery_rate, tcpi_busy_time, tcpi_rwnd_limited, tcpi_sndbuf_limited;
+	u32 tcpi_delivered, tcpi_delivered_ce;
+	u64 tcpi_bytes_sent, tcpi_bytes_retrans;
+	u32 tcpi_dsack_dups, tcpi_reord_seen, tcpi_rcv_ooopack, tcpi_snd_wnd;
 };
 
 /* ioctl(2) on sockets: tcp(7), udp(7), netdevice(7). */

@@ -9,6 +9,23 @@ u32 net_tcp_isn(u32 laddr, u16 lport, u32 raddr, u16 rport);
 #define LWIP_HOOK_TCP_ISN(lip, lport, rip, rport) \
 	net_tcp_isn((lip)->addr, (lport), (rip)->addr, (rport))
 
+/*
+ * tcp_opt.c: what the options of the socket say of its control block. All with net_lock held.
+ *
+ *	net_tcp_gives_up	asked at each coarse tick: has TCP_USER_TIMEOUT passed?
+ *	net_tcp_syn_retries	how often a SYN is repeated
+ *	net_tcp_mss		the most data a segment may hold, in bytes
+ *	net_tcp_defers		in SYN_RCVD: does the listener go on waiting for data?
+ */
+struct tcp_pcb;
+bool net_tcp_gives_up(struct tcp_pcb *pcb);
+u8 net_tcp_syn_retries(const struct tcp_pcb *pcb);
+u16 net_tcp_mss(const struct tcp_pcb *pcb);
+bool net_tcp_defers(const struct tcp_pcb *pcb);
+
+/* udp.c: do the sockets behind two pcbs, with SO_REUSEPORT, belong to one user? net_lock held. */
+bool net_udp_same_user(const void *a, const void *b);
+
 /* A tracepoint, not a filter: every segment for a connection or a listener goes on. */
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
 	({ \

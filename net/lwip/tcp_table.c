@@ -24,6 +24,7 @@
 
 #include "kernel/lib/printk.h"
 #include "kernel/mm/slab.h"
+#include "kernel/sched/signal.h"
 #include "lwip/priv/tcp_priv.h"
 
 #include "net/lwip/hooks.h"
@@ -36,7 +37,8 @@ struct tcp_bind {
 	u32 owners;    /* with TCP_BIND_OWNER */
 	u32 strict;    /* with TCP_BIND_STRICT */
 	u32 listeners; /* with TCP_BIND_LISTEN */
-	u32 sharers;   /* of these, with TCP_BIND_SHARED */
+	u32 sharers;   /* of these, with TCP_BIND_SHARED: all of one user */
+	u32 uid;       /* that user, while there are any */
 };
 
 #define LHASH_SLOTS 256u
@@ -191,10 +193,18 @@ static bool overlap(const struct tcp_bind *b, u32 ip, u16 port)
 	return b->port == port && (b->ip == ip || b->ip == IPADDR_ANY || ip == IPADDR_ANY);
 }
 
-/* Listeners that would not share with a claim of these flags. */
+/* Who asks: claims are made, and turned into listeners, by system calls. */
+static u32 claimant(void)
+{
+	return current->signal ? current->signal->euid : 0;
+}
+
+/* Listeners that would not share with a claim of these flags by the current task. */
 static u32 hostile_listeners(const struct tcp_bind *b, u8 flags)
 {
-	return b->listeners - (flags & TCP_BIND_SHARED ? b->sharers : 0);
+	bool shares = (flags & TCP_BIND_SHARED) && b->uid == claimant();
+
+	return b->listeners - (shares ? b->sharers : 0);
 }
 
 bool tcp_bind_conflict(u32 ip, u16 port, u8 flags)
@@ -280,6 +290,8 @@ void tcp_bind_move(struct tcp_pcb *from, struct tcp_pcb_listen *to)
 		return;
 	to->bind->listeners++;
 	to->bind->sharers += !!(to->bind_flags & TCP_BIND_SHARED);
+	if (to->bind_flags & TCP_BIND_SHARED)
+		to->bind->uid = claimant();
 }
 
 /* May connect() take @port on its own? Not where somebody has asked for the port by name. */
@@ -298,7 +310,7 @@ u16 tcp_bind_any_port(u32 ip)
 	for (u32 i = 0; i < PORT_RANGE; i++) {
 		u16 port = TCP_LOCAL_PORT_RANGE_START + port_counter++ % PORT_RANGE;
 
-		if (!tcp_bind_conflict(ip, port, false))
+		if (!tcp_bind_conflict(ip, port, TCP_BIND_STRICT))
 			return port;
 	}
 	return 0;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #define CLIENTS 64
 
@@ -125,9 +126,37 @@ static void udp(void)
 	close(s2);
 }
 
+/* Another user's bind() to the address of @fd: its errno. Who is not root cannot try. */
+static int stranger(int type)
+{
+	int status;
+	pid_t pid = must(fork());
+
+	if (!pid) {
+		if (geteuid() || setuid(12345))
+			_exit(EADDRINUSE);
+		_exit(do_bind(sock(type, SO_REUSEPORT)) ? errno : 0);
+	}
+	must(waitpid(pid, &status, 0));
+	return WEXITSTATUS(status);
+}
+
+static void users(void)
+{
+	int l = first(SOCK_STREAM), s;
+
+	must(listen(l, 1));
+	ok(stranger(SOCK_STREAM) == EADDRINUSE, "another user does not get in");
+	s = first(SOCK_DGRAM);
+	ok(stranger(SOCK_DGRAM) == EADDRINUSE, "UDP: another user does not get in");
+	close(l);
+	close(s);
+}
+
 int main(void)
 {
 	tcp();
 	udp();
+	users();
 	return tap_done();
 }
