@@ -538,9 +538,9 @@ SYSCALL_DEFINE5(select, int, n, void __user *, in, void __user *, out, void __us
 		if (copy_from_user(&tv, utv, sizeof(tv)))
 			return -EFAULT;
 		/* More than a second of microseconds is carried over; less than none is an error. */
-		ts.tv_sec = tv.tv_sec + tv.tv_usec / 1000000;
 		ts.tv_nsec = tv.tv_usec % 1000000 * (s64)NSEC_PER_USEC;
-		if (!timespec_valid(&ts))
+		if (__builtin_add_overflow(tv.tv_sec, tv.tv_usec / 1000000, &ts.tv_sec) ||
+		    !timespec_valid(&ts))
 			return -EINVAL;
 		deadline = poll_deadline(timespec_to_ns(&ts));
 	}
