@@ -163,6 +163,33 @@ static void paths(void)
 	close(extra);
 }
 
+/*
+ *	outer[0] ─┐
+ *	   ...   ─┼▶ e[k - 1] ──▶ ... ──▶ e[0] ──▶ pipe		the longer, the fewer
+ *	outer[n] ─┘
+ */
+static void long_paths(void)
+{
+	static const int limits[] = {500, 100, 50, 10};
+
+	for (int k = 1; k <= 4; k++) {
+		int e[4], p[2], n, outer;
+
+		must(pipe(p));
+		for (int i = 0; i < k; i++) {
+			e[i] = must(epoll_create1(0));
+			must(ep_add(e[i], i ? e[i - 1] : p[0], EPOLLIN));
+		}
+		for (n = 0; n < 600; n++) {
+			outer = must(epoll_create1(0));
+			if (ep_add(outer, e[k - 1], EPOLLIN))
+				break;
+		}
+		ok(n == limits[k - 1] && errno == EINVAL, "%d ways over %d epolls", n, k);
+		must(syscall(SYS_close_range, p[0], ~0u, 0));
+	}
+}
+
 int main(void)
 {
 	two_levels(0, 0, "LT LT");
@@ -173,5 +200,6 @@ int main(void)
 	loops();
 	depth();
 	paths();
+	long_paths();
 	return tap_done();
 }

@@ -11,6 +11,15 @@ def test_mounts(machine):
     assert machine.read_file("/proc/mounts") == before
 
 
+def test_watch_limit(machine):
+    """tests/guest/watch_limit.c: fs.epoll.max_user_watches."""
+    limit = "/proc/sys/fs/epoll/max_user_watches"
+    before = machine.read_file(limit)
+    status, text = machine.run("/tests/watch_limit", 60)
+    assert status == 0 and "not ok" not in text, text
+    assert machine.read_file(limit) == before
+
+
 def test_hostname(machine):
     """It can be written where it is read."""
     name = "/proc/sys/kernel/hostname"
