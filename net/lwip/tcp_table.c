@@ -115,13 +115,13 @@ static bool shares_with(const struct tcp_pcb_listen *l, const struct tcp_pcb_lis
 static struct tcp_pcb_listen *pick_sharer(struct tcp_pcb_listen *first, u32 hash)
 {
 	struct tcp_pcb_listen *l;
-	u32 n = 0, pick;
+	u32 n = 1, pick;
 
-	for (l = first; l; l = l->next)
+	for (l = first->next; l; l = l->next)
 		n += shares_with(l, first);
 	pick = hash % n;
-	for (l = first; !shares_with(l, first) || pick--; l = l->next)
-		;
+	for (l = first; pick; pick -= shares_with(l, first))
+		l = l->next;
 	return l;
 }
 
