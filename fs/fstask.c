@@ -12,6 +12,7 @@
  */
 
 #include "fs/fdtable.h"
+#include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
 #include "kernel/mm/slab.h"
@@ -167,6 +168,39 @@ int unshare_files(unsigned limit)
 	spin_unlock(&task_files_lock);
 	files_put(old);
 	return 0;
+}
+
+static int unshare_fs(void)
+{
+	struct fs_struct *old = current->fs, *new = fs_dup(old);
+
+	if (!new)
+		return -ENOMEM;
+	spin_lock(&task_files_lock);
+	current->fs = new;
+	spin_unlock(&task_files_lock);
+	fs_put(old);
+	return 0;
+}
+
+/*
+ * A thread cannot leave its group, so what only threads share can be named by one that is alone. There
+ * are no name spaces: EINVAL, as from a Linux that was built without.
+ */
+SYSCALL_DEFINE1(unshare, u64, flags)
+{
+	const u64 of_threads = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+	int err = 0;
+
+	if (flags & ~(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | of_threads))
+		return -EINVAL;
+	if ((flags & of_threads) && READ_ONCE(current->signal->nr_threads) > 1)
+		return -EINVAL;
+	if ((flags & CLONE_FS) && refcount_read(&current->fs->refs) > 1)
+		err = unshare_fs();
+	if (!err && (flags & CLONE_FILES) && refcount_read(&current->files->refs) > 1)
+		err = unshare_files(NR_OPEN_MAX);
+	return err;
 }
 
 int task_init_files(struct task *t)

@@ -25,7 +25,6 @@ NOT_HERE = {
     "exec_non-regular": "runs /bin/true by another name, which busybox does not answer to",
     "pidfd_getfd_test": "needs PR_SET_DUMPABLE",
     "pidfd_test": "uses /proc/PID folders as pidfds",
-    "proc_fd-001-lookup": "needs unshare",
     "mincore_selftest": "expects files that are not in memory, and huge pages",
     "x86_fsgsbase": "needs CR4.FSGSBASE and ptrace",
     "x86_sigreturn": "needs modify_ldt",
