@@ -1,6 +1,8 @@
 /* Rule 11: an epoll is an open file: fork and dup share it, exec closes it only if told to. */
 #include "epoll.h"
 
+#include <sys/socket.h>
+
 static void dup_shares(void)
 {
 	int ep = must(epoll_create1(0)), ep2 = must(dup(ep)), p[2];
@@ -82,6 +84,87 @@ static void closed_here_open_there(void)
 	close(go[1]);
 }
 
+static void send_fd(int sock, int fd)
+{
+	union {
+		struct cmsghdr c;
+		char room[CMSG_SPACE(sizeof(int))];
+	} u = {.c = {CMSG_LEN(sizeof(int)), 0, SOL_SOCKET, SCM_RIGHTS}};
+	struct iovec iov = {"f", 1};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &u,
+			   .msg_controllen = sizeof(u.room)};
+
+	memcpy(CMSG_DATA(&u.c), &fd, sizeof(fd));
+	must(sendmsg(sock, &m, 0));
+}
+
+static int receive_fd(int sock)
+{
+	union {
+		struct cmsghdr c;
+		char room[CMSG_SPACE(sizeof(int))];
+	} u;
+	char c;
+	struct iovec iov = {&c, 1};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &u,
+			   .msg_controllen = sizeof(u.room)};
+	int fd;
+
+	must(recvmsg(sock, &m, 0));
+	memcpy(&fd, CMSG_DATA(&u.c), sizeof(fd));
+	return fd;
+}
+
+/* In a process that has the epoll from its socket, and what is watched not at all. */
+static int with_passed(int sock)
+{
+	int ep = receive_fd(sock);
+
+	put(sock);
+	if (!one(ep, EPOLLIN, 99))
+		return 1;
+	if (ep_del(ep, 200) != -1 || errno != EBADF)
+		return 2;
+	put(sock);
+	get(sock);
+	return none(ep) ? 0 : 3;
+}
+
+/* What an epoll watches is a matter of open files, whoever may name them. */
+static void passed(void)
+{
+	int s[2], p[2], ep, r, status;
+	pid_t child;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	child = must(fork());
+	if (!child) {
+		close(s[0]);
+		_exit(with_passed(s[1]));
+	}
+	close(s[1]);
+	ep = must(epoll_create1(0));
+	must(pipe(p));
+	r = must(fcntl(p[0], F_DUPFD, 200));
+	close(p[0]);
+	must(ctl(ep, EPOLL_CTL_ADD, r, EPOLLIN, 99));
+	send_fd(s[0], ep);
+	close(ep);
+	get(s[0]);
+	put(p[1]);
+	get(s[0]); /* it has the event */
+	close(r);  /* the last one: the item goes, in whatever process the epoll is */
+	put(s[0]);
+	status = reap(child);
+	ok(status == 0, "an epoll sent to a process that has nothing of what it watches");
+	close(p[1]);
+	close(s[0]);
+}
+
 /* As the program after exec: does each of the two numbers still answer? */
 static int after_exec(char **argv)
 {
@@ -123,5 +206,6 @@ int main(int argc, char **argv)
 	fork_shares();
 	closed_here_open_there();
 	exec_closes(argv[0]);
+	passed();
 	return tap_done();
 }
