@@ -25,7 +25,6 @@
 struct exec_file {
 	struct binary bin;
 	struct file *file;
-	char exe[PATH_MAX]; /* absolute path of the program */
 };
 
 /* The words of the scripts on the way to a program, filled from the end. */
@@ -137,15 +136,12 @@ static struct binary *binary_from_file(struct file *f, const char *path)
 		put_exe(f);
 		return ERR_PTR(-ENOMEM);
 	}
-	if (d_path(&(struct path){f->f_mnt, f->f_dentry}, x->exe, sizeof(x->exe)) < 0)
-		strscpy(x->exe, path, sizeof(x->exe)); /* it has no name any more */
 	x->file = f;
 	x->bin = (struct binary){
 		.read = binary_read,
 		.mmap = binary_mmap,
 		.hold = binary_hold,
 		.path = path,
-		.exe = x->exe,
 		.priv = x,
 		.open_interp = binary_open_interp,
 		.close = binary_close,

@@ -46,6 +46,9 @@ struct file_operations {
 	loff_t (*llseek)(struct file *file, loff_t off, int whence); /* NULL: -ESPIPE */
 	int (*iterate)(struct file *file, struct dir_context *ctx);  /* getdents64(2) */
 	int (*open)(struct inode *inode, struct file *file);
+	/* /proc/PID/fd/N of a file without a place in the tree: another open file on the same thing,
+	 * ERR_PTR. NULL: -ENXIO. */
+	struct file *(*reopen)(struct file *file, u32 flags);
 	/* Another reference went through close(2); for files that care (none here yet). */
 	int (*flush)(struct file *file);
 	/* The last reference is gone. Process context, may sleep. */

@@ -160,21 +160,17 @@ struct file *open_place(const struct path *at, u32 flags)
 	return open_path(at, flags, false);
 }
 
-/* /proc/self/fd/N of a pipe: another reference on the very same open file, if it allows as much. */
+/* /proc/self/fd/N of a file without a place in the tree, which is taken over. */
 static struct file *reopen(struct file *file, u32 flags)
 {
-	struct kstat st;
-	u32 mode = (flags + 1) & O_ACCMODE;
-	int err = flags & O_DIRECTORY ? -ENOTDIR : vfs_getattr(file, &st);
+	struct file *f = ERR_PTR(-ENXIO);
 
-	if (!err && !S_ISFIFO(st.mode))
-		err = -ENXIO;
-	if (!err && (mode & ~file->f_mode))
-		err = -EACCES;
-	if (!err)
-		return file;
+	if (flags & O_DIRECTORY)
+		f = ERR_PTR(-ENOTDIR);
+	else if (file->f_op->reopen && !(flags & O_PATH))
+		f = file->f_op->reopen(file, flags);
 	fput(file);
-	return ERR_PTR(err);
+	return f;
 }
 
 /* ---- O_CREAT ---- */

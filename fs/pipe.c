@@ -1,5 +1,5 @@
 /*
- * Pipes: pipe(2), and FIFOs, which are pipes with a name (fifo(7)).
+ * Pipes: pipe(2). FIFOs are pipes with a name, and fs/fifo.c opens them.
  *
  * A pipe is a ring of buffers, each a piece of a page. head and tail count buffers and run freely;
  * a buffer's place is its number modulo the size of the ring.
@@ -53,7 +53,7 @@ SYSCTL(pipe_user_hard, "sys/fs/pipe-user-pages-hard", user_pages_hard, 0, INT32_
 
 static struct kmem_cache *pipe_cache;
 static struct mount *pipe_mnt;
-static DEFINE_SPINLOCK(fifo_lock);
+DEFINE_SPINLOCK(fifo_lock);
 static const struct file_operations pipe_fops;
 
 /* ---- life ---- */
@@ -66,8 +66,7 @@ static bool too_many(int pages, const int *limit)
 	return max && pages > max && !capable(CAP_SYS_RESOURCE);
 }
 
-/* ERR_PTR(-ENFILE): more than the user may have; -ENOMEM. */
-static struct pipe *pipe_alloc(void)
+struct pipe *pipe_alloc(void)
 {
 	struct user_count *user = user_count(current_fsuid());
 	unsigned slots = PIPE_BUFFERS;
@@ -104,7 +103,7 @@ static struct pipe *pipe_alloc(void)
 	return p;
 }
 
-static void pipe_free(struct pipe *p)
+void pipe_free(struct pipe *p)
 {
 	while (p->tail != p->head)
 		free_page(pipe_buf(p, p->tail++)->page);
@@ -115,8 +114,7 @@ static void pipe_free(struct pipe *p)
 	kmem_cache_free(pipe_cache, p);
 }
 
-/* An open file less. */
-static void pipe_put(struct pipe *p)
+void pipe_put(struct pipe *p)
 {
 	bool last;
 
@@ -129,8 +127,24 @@ static void pipe_put(struct pipe *p)
 		pipe_free(p);
 }
 
-/* Takes a file's sides back. If that was the last of one side, the other learns of it. */
-static void pipe_close_sides(struct pipe *p, u32 f_mode)
+void pipe_open_sides(struct pipe *p, u32 f_mode)
+{
+	bool first =
+		((f_mode & FMODE_READ) && !p->readers) || ((f_mode & FMODE_WRITE) && !p->writers);
+
+	if (f_mode & FMODE_READ) {
+		WRITE_ONCE(p->readers, p->readers + 1);
+		WRITE_ONCE(p->r_counter, p->r_counter + 1);
+	}
+	if (f_mode & FMODE_WRITE) {
+		WRITE_ONCE(p->writers, p->writers + 1);
+		WRITE_ONCE(p->w_counter, p->w_counter + 1);
+	}
+	if (first)
+		wake_up_all(&p->rd_wait);
+}
+
+void pipe_close_sides(struct pipe *p, u32 f_mode)
 {
 	bool tell;
 
@@ -485,6 +499,26 @@ static int pipe_getattr(struct file *file, struct kstat *st)
 	return 0;
 }
 
+/* Either end opens the other, too; nobody waits for a partner, pipe(7) is not fifo(7). */
+static struct file *pipe_reopen(struct file *old, u32 flags)
+{
+	struct pipe *p = old->private_data;
+	struct file *f;
+
+	if ((flags & O_ACCMODE) == O_ACCMODE)
+		return ERR_PTR(-EINVAL);
+	f = alloc_file_pseudo(pipe_mnt, old->f_op, p, flags);
+	if (IS_ERR(f))
+		return f;
+	spin_lock(&fifo_lock);
+	p->files++; /* not the first: @old is one */
+	spin_unlock(&fifo_lock);
+	mutex_lock(&p->mutex);
+	pipe_open_sides(p, f->f_mode);
+	mutex_unlock(&p->mutex);
+	return f;
+}
+
 static const struct file_operations pipe_fops = {
 	.read = pipe_read,
 	.write = pipe_write,
@@ -494,6 +528,7 @@ static const struct file_operations pipe_fops = {
 	.release = pipe_release,
 	.getattr = pipe_getattr,
 	.show_name = pipe_show_name,
+	.reopen = pipe_reopen,
 };
 
 /* Both ends as files: 0 or -errno. */
@@ -561,94 +596,6 @@ SYSCALL_DEFINE2(pipe2, int __user *, fds, int, flags)
 SYSCALL_DEFINE1(pipe, int __user *, fds)
 {
 	return do_pipe2(fds, 0);
-}
-
-/* ---- FIFOs ---- */
-
-/* The pipe of a FIFO, made at its first open, with one open file more; ERR_PTR. */
-static struct pipe *fifo_get(struct inode *inode)
-{
-	struct pipe *new = pipe_alloc(), *p;
-
-	if (IS_ERR(new))
-		return new;
-	new->fifo = inode;
-	spin_lock(&fifo_lock);
-	if (!inode->i_private) {
-		inode->i_private = new;
-		new = NULL;
-	}
-	p = inode->i_private;
-	p->files++;
-	spin_unlock(&fifo_lock);
-	if (new)
-		pipe_free(new);
-	return p;
-}
-
-/* Sleeps until the other side has been opened: *counter moves. mutex held, dropped meanwhile. */
-static long fifo_wait_for_partner(struct pipe *p, unsigned *counter)
-{
-	unsigned before = *counter;
-	long ret;
-
-	mutex_unlock(&p->mutex);
-	ret = wait_event_interruptible(&p->rd_wait, READ_ONCE(*counter) != before);
-	mutex_lock(&p->mutex);
-	return ret;
-}
-
-/* A partner that comes and goes at once is a partner: that is what the counters are for. */
-static long fifo_connect(struct pipe *p, struct file *file)
-{
-	bool nonblock = file->f_flags & O_NONBLOCK;
-	u32 mode = file->f_mode & (FMODE_READ | FMODE_WRITE);
-	bool first;
-
-	if (mode == FMODE_WRITE && nonblock && !p->readers)
-		return -ENXIO;
-	first = ((mode & FMODE_READ) && !p->readers) || ((mode & FMODE_WRITE) && !p->writers);
-	if (mode & FMODE_READ) {
-		WRITE_ONCE(p->readers, p->readers + 1);
-		WRITE_ONCE(p->r_counter, p->r_counter + 1);
-	}
-	if (mode & FMODE_WRITE) {
-		WRITE_ONCE(p->writers, p->writers + 1);
-		WRITE_ONCE(p->w_counter, p->w_counter + 1);
-	}
-	if (first)
-		wake_up_all(&p->rd_wait);
-	if (mode == FMODE_READ && !p->writers) {
-		if (!nonblock)
-			return fifo_wait_for_partner(p, &p->w_counter);
-		file->f_pos = p->w_counter; /* a stream has no position: see pipe_poll() */
-	}
-	if (mode == FMODE_WRITE && !p->readers)
-		return fifo_wait_for_partner(p, &p->r_counter);
-	return 0;
-}
-
-static int fifo_open(struct inode *inode, struct file *file)
-{
-	struct pipe *p;
-	long err;
-
-	if (!(file->f_mode & (FMODE_READ | FMODE_WRITE)))
-		return -EINVAL;
-	p = fifo_get(inode);
-	if (IS_ERR(p))
-		return (int)PTR_ERR(p);
-	file->private_data = p;
-	file->f_mode |= FMODE_STREAM;
-	mutex_lock(&p->mutex);
-	err = fifo_connect(p, file);
-	mutex_unlock(&p->mutex);
-	if (!err)
-		return 0;
-	if (err != -ENXIO) /* it had been counted */
-		pipe_close_sides(p, file->f_mode);
-	pipe_put(p);
-	return (int)err;
 }
 
 const struct file_operations fifo_fops = {

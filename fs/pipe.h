@@ -73,6 +73,18 @@ static inline void pipe_wake(struct wait_queue_head *wq, __poll_t events)
 		wake_up_poll(wq, events);
 }
 
+/* Without files yet; ERR_PTR(-ENFILE): more than the user may have; -ENOMEM. */
+struct pipe *pipe_alloc(void);
+void pipe_free(struct pipe *p);
+/* An open file less. */
+void pipe_put(struct pipe *p);
+/*
+ * A file has come (mutex held), or goes (not held). If it is the first of its side, the other may be
+ * waiting for it, and who polls a pipe that had lost it; if it is the last, the other learns of it.
+ */
+void pipe_open_sides(struct pipe *p, u32 f_mode);
+void pipe_close_sides(struct pipe *p, u32 f_mode);
+
 /* The pipe behind an open file, or NULL. */
 struct pipe *file_pipe(const struct file *file);
 
@@ -88,8 +100,12 @@ ssize_t pipe_add_buffer(struct pipe *p, struct iov_iter *from, bool packet);
 char *pipe_spare_page(struct pipe *p);
 void pipe_push_spare(struct pipe *p, size_t n, bool packet);
 
-/* Of FIFO inodes; open() waits for the other side as fifo(7) says, with no lock held. */
-extern const struct file_operations fifo_fops;
+/* ---- fifo.c ---- */
+
+extern spinlock_t fifo_lock;
+/* Waits for the other side as fifo(7) says, with no lock held. */
+int fifo_open(struct inode *inode, struct file *file);
+extern const struct file_operations fifo_fops; /* of FIFO inodes */
 
 /*
  * fcntl(2) F_GETPIPE_SZ and F_SETPIPE_SZ, in bytes: the capacity, or -EBADF (not a pipe), -EINVAL,

@@ -5,26 +5,43 @@
  * fd/N is a link with two faces. readlink(2) gives a text: the path, or what the file calls itself
  * ("socket:[17]"). A walk that follows it does not use the text but arrives at the very place the
  * descriptor is open on, even if that has no name any more; a file without a place (a pipe) is
- * handed over as it is, and open(2) decides (namei.c, follow_magic; open.c, reopen).
+ * handed over as it is, and open(2) decides (namei.c, follow_magic; open.c, reopen). cwd, root and exe
+ * are such links, too.
  */
 
 #include "fs/proc.h"
 #include "kernel/lib/string.h"
-#include "kernel/sched/signal.h"
+#include "kernel/mm/mm.h"
 
 static const struct inode_operations fd_link_iops;
 
 /* ---- links: cwd, root, exe, fd/N ---- */
 
-/* Where cwd and root lead: referenced, or -ENOENT. */
+/* The program that a task runs, which its address space holds. */
+static bool task_get_exe(struct task *t, struct path *to)
+{
+	struct mm *mm = get_task_mm(t);
+	struct file *f = mm ? mm->exe : NULL;
+
+	if (f) {
+		*to = (struct path){f->f_mnt, f->f_dentry};
+		path_get(to);
+	}
+	if (mm)
+		mm_put(mm);
+	return f;
+}
+
+/* Where cwd, root and exe lead: referenced, or -ENOENT. */
 static int task_place(const struct inode *link, struct path *to)
 {
 	struct task *t = get_ref_task(proc_ref(link));
+	char which = proc_ref(link)->entry->name[0];
 	bool found;
 
 	if (!t)
 		return -ENOENT;
-	found = task_get_path(t, proc_ref(link)->entry->name[0] == 'r', to);
+	found = which == 'e' ? task_get_exe(t, to) : task_get_path(t, which == 'r', to);
 	task_put(t);
 	return found ? 0 : -ENOENT;
 }
@@ -43,24 +60,6 @@ static ssize_t place_readlink(struct inode *link, char *buf, size_t size)
 		return n;
 	n = d_path(&p, buf, size);
 	path_put(&p);
-	return n;
-}
-
-static ssize_t exe_readlink(struct inode *link, char *buf, size_t size)
-{
-	struct task *t = get_ref_task(proc_ref(link));
-	ssize_t n = -ENOENT;
-	u64 flags;
-
-	if (!t)
-		return -ENOENT;
-	spin_lock_irqsave(&tasklist_lock, flags);
-	if (!list_empty(&t->pid_link) && t->signal && t->signal->exe) {
-		n = (ssize_t)min(strlen(t->signal->exe), size);
-		memcpy(buf, t->signal->exe, (size_t)n);
-	}
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	task_put(t);
 	return n;
 }
 
@@ -120,7 +119,6 @@ const struct inode_operations proc_place_iops = {
 	.readlink = place_readlink,
 	.follow_magic = place_follow,
 };
-const struct inode_operations proc_exe_iops = {.readlink = exe_readlink};
 static const struct inode_operations fd_link_iops = {
 	.readlink = fd_readlink,
 	.follow_magic = fd_follow,

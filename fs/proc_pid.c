@@ -38,8 +38,7 @@ struct task *get_ref_task(const struct proc_ref *ref)
 	return t;
 }
 
-/* Its address space with one more user, or NULL. */
-static struct mm *get_task_mm(struct task *t)
+struct mm *get_task_mm(struct task *t)
 {
 	struct mm *mm;
 	u64 flags;
@@ -659,6 +658,6 @@ static const struct pid_entry pid_entries[] = {
 	{"status", S_IFREG | 0444, show_status, NULL, NULL, false, NULL},
 	{"cwd", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
 	{"root", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
-	{"exe", S_IFLNK | 0777, NULL, &proc_exe_iops, NULL, false, NULL},
+	{"exe", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
 	{NULL, 0, NULL, NULL, NULL, false, NULL},
 };

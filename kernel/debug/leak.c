@@ -152,13 +152,10 @@ static bool bury_others(void)
 static void give_up_own(void)
 {
 	struct signal_struct *g = current->signal;
-	char *exe = g->exe;
 
 	exit_resources(current);
 	flush_sigqueue(&current->pending, &current->pending_mask);
 	flush_sigqueue(&g->pending, &g->pending_mask);
-	g->exe = NULL;
-	kfree(exe);
 }
 
 /* ---- from outside ---- */

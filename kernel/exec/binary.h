@@ -13,11 +13,11 @@ struct binary {
 	/* What a private mapping of the file stands on, as do_mmap() takes it. 0 or -errno. */
 	int (*mmap)(struct binary *b, u64 len, int prot, u64 off, const struct vm_ops **ops,
 		    void **object);
-	/* Makes mm->exe the file, with a reference: it is not written to while the program runs. */
+	/* Makes mm->exe the file, with a reference: it is not written to while the program runs,
+	 * and /proc/PID/exe leads to it. */
 	void (*hold)(struct binary *b, struct mm *mm);
 	u32 set_uid, set_gid; /* whom S_ISUID and S_ISGID make of the caller, or KEEP_ID */
 	const char *path;     /* as execve got it: AT_EXECFN */
-	const char *exe;      /* absolute: /proc/PID/exe */
 	/* Scripts: the interpreter's words and the script's path, NULL-terminated, in place of the
 	 * caller's argv[0]; else NULL. */
 	const char *const *prepend;

@@ -19,7 +19,7 @@
  * mask, ignored signals, timers, limits, directory,
  * descriptors that are not close-on-exec. Lost: memory, threads, handlers, alternate stack.
  *
- * LOCKING: process context. tasklist_lock for what others see of the process (name, exe, leader);
+ * LOCKING: process context. tasklist_lock for what others see of the process (name, leader);
  * group_exec under sighand->lock stops other threads from starting an exec, too.
  */
 #include "kernel/cpu/cpu.h"
@@ -82,9 +82,8 @@ struct exec {
 	struct mm *mm;
 	struct fpu *fpu;
 	struct sighand *sighand; /* to replace a shared one, or NULL */
-	char *exe;
-	bool secure; /* the program has rights that its caller did not have */
-	long vdso;   /* address of its ELF header, once it is mapped */
+	bool secure;             /* the program has rights that its caller did not have */
+	long vdso;               /* address of its ELF header, once it is mapped */
 };
 
 /* ---- arguments ---- */
@@ -342,18 +341,13 @@ static void set_name(const char *path)
 static void publish_program(struct exec *x)
 {
 	struct signal_struct *g = current->signal;
-	char *old;
 	u64 flags;
 
 	set_name(x->b->path);
 	spin_lock_irqsave(&tasklist_lock, flags);
-	old = g->exe;
-	g->exe = x->exe;
-	x->exe = NULL;
 	g->did_exec = true;
 	current->exit_signal = SIGCHLD;
 	spin_unlock_irqrestore(&tasklist_lock, flags);
-	kfree(old);
 }
 
 /* The point of no return. */
@@ -574,8 +568,7 @@ static int prepare(struct exec *x, const char __user *const __user *argv,
 		return err;
 	x->mm = mm_alloc();
 	x->fpu = fpu_alloc();
-	x->exe = kstrdup(x->b->exe, GFP_KERNEL);
-	if (!x->mm || !x->fpu || !x->exe)
+	if (!x->mm || !x->fpu)
 		return -ENOMEM;
 	x->b->hold(x->b, x->mm);
 	if (refcount_read(&current->signal->sighand->refs) == 1)
@@ -595,7 +588,6 @@ static void clean_up(struct exec *x)
 		mm_put(x->mm);
 	fpu_free(x->fpu);
 	sighand_put(x->sighand);
-	kfree(x->exe);
 }
 
 int do_execve(struct binary *b, const char __user *const __user *argv,

@@ -125,7 +125,6 @@ void signal_put(struct signal_struct *g)
 	flush_sigqueue(&g->pending, &g->pending_mask);
 	sighand_put(g->sighand);
 	put_groups(g->groups);
-	kfree(g->exe);
 	kmem_cache_free(signal_cache, g);
 }
 
@@ -182,13 +181,6 @@ static struct signal_struct *signal_copy(struct signal_struct *old)
 	g->oom_score_adj = old->oom_score_adj;
 	g->oom_score_adj_min = old->oom_score_adj_min;
 	cred_copy(g, old);
-	if (old->exe) {
-		g->exe = kstrdup(old->exe, GFP_KERNEL);
-		if (!g->exe) {
-			signal_put(g);
-			return NULL;
-		}
-	}
 	return g;
 }
 

@@ -108,7 +108,6 @@ struct signal_struct {
 	int next_timer_id;                /* [h] */
 	bool cpu_timers; /* [h] something here counts CPU time: check it at each tick */
 	int oom_score_adj, oom_score_adj_min; /* [a] kernel/mm/oom.c; the lowest that root set */
-	char *exe;                            /* [T] path of the program, kmalloc'ed */
 };
 
 /* The current process's soft limit; kernel threads have none. */
