@@ -86,9 +86,7 @@ ssize_t inet_recv_err(struct sock *sk, struct msghdr *m, const struct inet_err *
 /* SIOCGIF*; -ENOTTY for others. */
 long inet_ioctl(unsigned cmd, void __user *arg);
 
-/* ---- /proc/net/tcp, /proc/net/udp ---- */
-
-struct seq;
+/* ---- /proc/net, inet_proc.c ---- */
 
 /* One line of the table, copied out so that it can be printed without net_lock. */
 struct inet_row {
@@ -100,8 +98,10 @@ struct inet_row {
 };
 /* Copies what slot @slot of a hash table holds, at most @max rows. net_lock held. */
 typedef unsigned (*inet_collect_fn)(unsigned slot, struct inet_row *rows, unsigned max);
-/* @dgram: the columns of net/udp, which has some more. */
-void inet_show_head(struct seq *s, bool dgram);
-/* Prints a table, numbering from @nr, holding net_lock for a few slots at a time; the next number. */
-unsigned inet_show_table(struct seq *s, unsigned nr, unsigned slots, inet_collect_fn collect,
-			 bool dgram);
+/* Is given one row after the other, in process context. */
+typedef void (*inet_row_fn)(const struct inet_row *row, void *arg);
+/* Gives each row of a table of @slots slots to @fn, holding net_lock for a few slots at a time. */
+void inet_for_rows(unsigned slots, inet_collect_fn collect, inet_row_fn fn, void *arg);
+/* The same for each TCP socket, connection and TIME_WAIT, and for each UDP socket that has a port. */
+void tcp_for_rows(inet_row_fn fn, void *arg);
+void udp_for_rows(inet_row_fn fn, void *arg);

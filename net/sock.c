@@ -40,6 +40,7 @@ SYSCTL(wmem_default, "sys/net/core/wmem_default", wmem_default, SK_MIN_SNDBUF, I
 
 static const struct net_proto_family *families[AF_MAX]; /* [I] after boot */
 static atomic64_t next_ino = ATOMIC_INIT(1);
+static atomic64_t released; /* sockets that had a number and are gone */
 
 void sock_register(const struct net_proto_family *f)
 {
@@ -54,6 +55,16 @@ const struct net_proto_family *sock_family(int family)
 u64 sock_new_ino(void)
 {
 	return (u64)atomic_inc_return(&next_ino);
+}
+
+u64 sock_count(void)
+{
+	return (u64)(atomic_read(&next_ino) - 1 - atomic_read(&released));
+}
+
+void sock_count_release(void)
+{
+	atomic_inc(&released);
 }
 
 struct sock *sk_alloc(struct kmem_cache *cache, const struct proto_ops *ops, gfp_t gfp)

@@ -152,6 +152,9 @@ ssize_t sock_sendmsg(struct sock *sk, struct msghdr *m);
 
 /* An inode number for sk->ino. */
 u64 sock_new_ino(void);
+/* How many sockets have a file, about. */
+u64 sock_count(void);
+void sock_count_release(void); /* one fewer */
 
 void sock_def_readable(struct sock *sk);
 void sock_def_write_space(struct sock *sk);

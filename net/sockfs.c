@@ -66,8 +66,10 @@ static void sock_release(struct file *file)
 	struct sock *sk = file->private_data;
 
 	/* accept(2) makes the file first and may find no connection for it. */
-	if (sk)
-		sk->ops->release(sk);
+	if (!sk)
+		return;
+	sock_count_release();
+	sk->ops->release(sk);
 }
 
 static int sock_getattr(struct file *file, struct kstat *st)

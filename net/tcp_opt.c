@@ -5,7 +5,7 @@
  * accepted connections; tcp_apply() carries all of them to the pcb.
  *
  * LOCKING: net/sock.c. The table of /proc/net/tcp is copied out a few slots at a time
- * (inet_show_table()), so that net_lock is never held for long.
+ * (inet_for_rows()), so that net_lock is never held for long.
  */
 
 #include "kernel/lib/string.h"
@@ -511,13 +511,8 @@ static unsigned connection_rows(unsigned slot, struct inet_row *rows, unsigned m
 	return n;
 }
 
-static void tcp_show(struct seq *s)
+void tcp_for_rows(inet_row_fn fn, void *arg)
 {
-	unsigned nr;
-
-	inet_show_head(s, false);
-	nr = inet_show_table(s, 0, tcp_listen_slots(), listen_rows, false);
-	inet_show_table(s, nr, tcp_table_slots(), connection_rows, false);
+	inet_for_rows(tcp_listen_slots(), listen_rows, fn, arg);
+	inet_for_rows(tcp_table_slots(), connection_rows, fn, arg);
 }
-
-PROC_ENTRY(net_tcp, "net/tcp", tcp_show);

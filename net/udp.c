@@ -16,7 +16,6 @@
 
 #include "kernel/abi/fcntl.h"
 #include "kernel/lib/init.h"
-#include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/trace/trace.h"
@@ -595,13 +594,10 @@ static unsigned udp_rows(unsigned slot, struct inet_row *rows, unsigned max)
 	return n;
 }
 
-static void udp_show(struct seq *s)
+void udp_for_rows(inet_row_fn fn, void *arg)
 {
-	inet_show_head(s, true);
-	inet_show_table(s, 0, UDP_HASH_SIZE, udp_rows, true);
+	inet_for_rows(UDP_HASH_SIZE, udp_rows, fn, arg);
 }
-
-PROC_ENTRY(net_udp, "net/udp", udp_show);
 
 static int __init udp_sock_init(void)
 {

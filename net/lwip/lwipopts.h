@@ -9,7 +9,18 @@
 #define SYS_LIGHTWEIGHT_PROT 0 /* pbuf's reference counts are atomic (patch 0001) */
 #define LWIP_SOCKET          0
 #define LWIP_NETCONN         0
-#define LWIP_STATS           0
+#define LWIP_STATS           1 /* of these only the MIB's, for /proc/net/snmp */
+#define MIB2_STATS           1
+#define LINK_STATS           0
+#define ETHARP_STATS         0
+#define IP_STATS             0
+#define IPFRAG_STATS         0
+#define ICMP_STATS           0
+#define UDP_STATS            0
+#define TCP_STATS            0
+#define MEM_STATS            0
+#define MEMP_STATS           0
+#define SYS_STATS            0
 #define LWIP_TIMERS          1
 #define LWIP_TIMERS_CUSTOM   1 /* net/lwip/timers.c: no tick when nothing needs one */
 #define LWIP_HOOK_FILENAME   "net/lwip/hooks.h"
