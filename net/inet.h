@@ -65,7 +65,7 @@ struct inet_send {
 	u8 ifindex; /* interface, 0 for any */
 	u8 ttl, tos;
 };
-/* 0, -EINVAL, -EFAULT, -ENOBUFS. */
+/* 0, -EINVAL, -ENODEV, -EFAULT, -ENOBUFS. */
 int inet_get_cmsgs(const struct msghdr *m, struct inet_send *send);
 
 /* The error queue, ip(7) IP_RECVERR: what became of a datagram, with the part that came back. */

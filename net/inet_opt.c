@@ -164,6 +164,8 @@ static int take_pktinfo(const struct cmsghdr *c, struct inet_send *send)
 	if (c->cmsg_len != CMSG_LEN(sizeof(pi)))
 		return -EINVAL;
 	memcpy(&pi, c + 1, sizeof(pi));
+	if (pi.ipi_ifindex < 0 || pi.ipi_ifindex > 0xff)
+		return -ENODEV;
 	if (pi.ipi_ifindex)
 		send->ifindex = (u8)pi.ipi_ifindex;
 	if (pi.ipi_spec_dst)

@@ -107,6 +107,7 @@ static void tcp_inherit(struct tcp_sock *child, const struct tcp_sock *parent)
 	child->keepidle = parent->keepidle;
 	child->keepintvl = parent->keepintvl;
 	child->keepcnt = parent->keepcnt;
+	child->syn_retries = parent->syn_retries;
 	child->user_mss = parent->user_mss;
 	child->user_timeout = parent->user_timeout;
 }

@@ -472,6 +472,11 @@ static void packet_info(void)
 	fails(send_with(s, port, IP_TTL, &v, sizeof(v)), EINVAL);
 	fails(send_with(s, port, IP_PKTINFO, &from, 4), EINVAL);
 	fails(send_with(s, port, 99, &v, sizeof(v)), EINVAL);
+	from.ipi_ifindex = 0x10100;
+	fails(send_with(s, port, IP_PKTINFO, &from, sizeof(from)), ENODEV);
+	from.ipi_ifindex = (int)if_nametoindex("lo");
+	ok(send_with(s, port, IP_PKTINFO, &from, sizeof(from)) == 1, "an interface");
+	from.ipi_ifindex = 0;
 	from.ipi_spec_dst.s_addr = htonl(0xc0000201);
 	fails(send_with(s, port, IP_PKTINFO, &from, sizeof(from)), ENETUNREACH);
 	close(r);
