@@ -59,21 +59,6 @@ static void *wait_thread(void *arg)
 	return NULL;
 }
 
-/* Sleeps: state S in /proc. */
-static bool is_asleep(pid_t tid)
-{
-	char path[64], text[256] = "", *end;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	close(fd);
-	end = strrchr(text, ')');
-	return end && end[2] == 'S';
-}
-
 static void start(struct waiter *w, volatile uint32_t *word, int op)
 {
 	*w = (struct waiter){.word = word, .op = op, .bitset = ~0u, .result = 77};

@@ -14,6 +14,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -69,6 +70,21 @@ static inline bool tap_result(bool good, const char *file, int line, const char 
 		} \
 		_m; \
 	})
+
+/* Does a thread of this process sleep? State S in /proc. */
+static inline bool is_asleep(pid_t tid)
+{
+	char path[64], text[256] = "", *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	end = strrchr(text, ')');
+	return end && end[2] == 'S';
+}
 
 /* The last line of main: prints the plan, returns the exit status. */
 static inline int tap_done(void)

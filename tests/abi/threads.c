@@ -61,10 +61,14 @@ static void test_futex_errors(void)
 static uint32_t word_a, word_b;
 static volatile int woken;
 
-static void *wait_a(void *bitset)
+static volatile pid_t waiters[3];
+
+static void *wait_a(void *arg)
 {
-	if (futex(&word_a, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, NULL, NULL,
-		  (unsigned)(uintptr_t)bitset) == 0)
+	unsigned i = (unsigned)(uintptr_t)arg;
+
+	waiters[i] = (pid_t)syscall(SYS_gettid);
+	if (futex(&word_a, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 1u << i) == 0)
 		__atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -81,8 +85,10 @@ static void test_futex_wake(void)
 	long n;
 
 	for (uintptr_t i = 0; i < 3; i++)
-		must(pthread_create(&t[i], NULL, wait_a, (void *)(1ul << i)) ? -1 : 0);
-	nap(50);
+		must(pthread_create(&t[i], NULL, wait_a, (void *)i) ? -1 : 0);
+	for (int i = 0; i < 3; i++)
+		while (!waiters[i] || !is_asleep(waiters[i]))
+			nap(1);
 	ok(futex(&word_a, FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, 10, NULL, NULL, 2) == 1,
 	   "WAKE_BITSET wakes one");
 	wait_until_woken(1);
