@@ -84,6 +84,27 @@ void free_unopened_file(struct file *f)
 	file_free(f);
 }
 
+int start_writing(struct file *f)
+{
+	int err = mnt_start_write(f->f_mnt);
+
+	if (err)
+		return err;
+	err = get_write_access(f->f_inode);
+	if (err)
+		mnt_end_write(f->f_mnt);
+	else
+		f->f_mode |= FMODE_WRITER;
+	return err;
+}
+
+void end_writing(struct file *f)
+{
+	put_write_access(f->f_inode);
+	mnt_end_write(f->f_mnt);
+	f->f_mode &= ~FMODE_WRITER;
+}
+
 void fput(struct file *f)
 {
 	if (!refcount_dec_and_test(&f->refs))
@@ -96,7 +117,7 @@ void fput(struct file *f)
 	if (f->f_op->release)
 		f->f_op->release(f);
 	if (f->f_mode & FMODE_WRITER)
-		put_write_access(f->f_inode);
+		end_writing(f);
 	file_free(f);
 }
 

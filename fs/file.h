@@ -66,7 +66,7 @@ struct file_operations {
 #define FMODE_READ   0x1u
 #define FMODE_WRITE  0x2u
 #define FMODE_PATH   0x4u  /* O_PATH: only a place in the tree */
-#define FMODE_WRITER 0x10u /* counted in i_writecount */
+#define FMODE_WRITER 0x10u /* counted in i_writecount and in the mount */
 #define FMODE_STREAM 0x8u  /* no position: pread and pwrite give -ESPIPE */
 
 struct file {

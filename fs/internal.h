@@ -65,6 +65,13 @@ u32 current_umask(void);
 
 /* ---- mount.c ---- */
 struct mount *lookup_mnt(const struct path *at); /* with a reference, or NULL */
+/*
+ * A file is open for writing there, until mnt_end_write(); -EROFS. mnt_set_flags(): -EBUSY if the
+ * mount would become read-only, and there is one.
+ */
+int mnt_start_write(struct mount *m);
+void mnt_end_write(struct mount *m);
+int mnt_set_flags(struct mount *m, u32 flags);
 void mntget(struct mount *m);
 void mntput(struct mount *m);
 void mount_rootfs(void);
@@ -165,6 +172,9 @@ struct file *open_place(const struct path *at, u32 flags);
 /* A file on @inode, which has no name and is taken over; its dentry is said to be in @dir. ERR_PTR. */
 struct file *open_nameless(const struct path *dir, const char *name, struct inode *inode,
 			   u32 flags);
+/* A regular file is open for writing, or not any more (FMODE_WRITER). -ETXTBSY, -EROFS. */
+int start_writing(struct file *f);
+void end_writing(struct file *f);
 int do_truncate(struct inode *inode, loff_t len);
 ssize_t vfs_read_iter(struct file *f, struct iov_iter *it, loff_t *pos);
 ssize_t vfs_write_iter(struct file *f, struct iov_iter *it, loff_t *pos);

@@ -50,10 +50,8 @@ SYSCALL_DEFINE2(memfd_create, const char __user *, uname, unsigned, flags)
 		((struct tmpfs_file *)inode->i_private)->seals = 0;
 	f = open_nameless(&(struct path){memfd_mnt, memfd_mnt->root}, name, inode,
 			  O_RDWR | O_LARGEFILE);
-	if (!IS_ERR(f)) { /* it may be run while it is open: seals are for those who mind */
-		put_write_access(inode);
-		f->f_mode &= ~FMODE_WRITER;
-	}
+	if (!IS_ERR(f))
+		end_writing(f); /* it may be run while it is open: seals are for those who mind */
 	return fd_install_new(f, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 }
 

@@ -155,6 +155,40 @@ struct mount *kern_mount(struct file_system_type *type)
 	return new_mount(type, type->name, "", 0);
 }
 
+int mnt_start_write(struct mount *m)
+{
+	atomic_inc(&m->writers);
+	smp_mb(); /* counted, then asked; mnt_set_flags() says so, then looks at the count */
+	if (!(READ_ONCE(m->flags) & MS_RDONLY))
+		return 0;
+	mnt_end_write(m);
+	return -EROFS;
+}
+
+void mnt_end_write(struct mount *m)
+{
+	atomic_dec(&m->writers);
+}
+
+int mnt_set_flags(struct mount *m, u32 flags)
+{
+	int err = 0;
+	u32 old;
+
+	mutex_lock(&mount_mutex);
+	old = m->flags;
+	WRITE_ONCE(m->flags, flags);
+	smp_mb(); /* pairs with the one in mnt_start_write() */
+	if ((flags & ~old & MS_RDONLY) && atomic_read(&m->writers)) {
+		WRITE_ONCE(m->flags, old);
+		err = -EBUSY;
+	}
+	mutex_unlock(&mount_mutex);
+	if (!err)
+		mounts_changed();
+	return err;
+}
+
 struct mount *lookup_mnt(const struct path *at)
 {
 	struct mount *m;

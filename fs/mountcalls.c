@@ -10,7 +10,7 @@
  *
  * A mount's flags are its own: a tree may be read-only at one place and writable at another.
  * MS_RDONLY is asked for by everything that changes what lies there (EROFS), NODEV and NOEXEC when a
- * file is opened, executed, mapped. NOSUID is kept and shown; no program ever gains rights here.
+ * file is opened, executed, mapped. NOSUID when it is executed.
  */
 
 #include "fs/proc.h"
@@ -72,10 +72,9 @@ static int do_remount(const char *path, u32 flags)
 
 	if (err)
 		return err;
-	WRITE_ONCE(p.mnt->flags, flags);
-	mounts_changed();
+	err = mnt_set_flags(p.mnt, flags);
 	path_put(&p);
-	return 0;
+	return err;
 }
 
 static int do_bind(const char *source, const char *path)
@@ -270,6 +269,8 @@ static void show_mount(struct mount *m, void *arg)
 	put_mountpoint(s, m);
 	seq_printf(s, " %s ", m->sb->s_type->name);
 	put_flags(s, READ_ONCE(m->flags));
+	if (m->sb->s_op->show_options)
+		m->sb->s_op->show_options(m->sb, s);
 	seq_printf(s, " 0 0\n");
 }
 
@@ -294,7 +295,10 @@ static void show_info(struct mount *m, void *arg)
 	put_flags(s, READ_ONCE(m->flags));
 	seq_printf(s, " - %s ", m->sb->s_type->name);
 	put_escaped(s, m->source);
-	seq_printf(s, " rw\n");
+	seq_printf(s, " rw");
+	if (m->sb->s_op->show_options)
+		m->sb->s_op->show_options(m->sb, s);
+	seq_printf(s, "\n");
 }
 
 void show_mountinfo(struct seq *s)

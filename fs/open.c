@@ -83,15 +83,14 @@ static struct file *open_inode(const struct path *at, u32 flags)
 	}
 	f->f_op = inode->i_fop;
 	if ((f->f_mode & FMODE_WRITE) && S_ISREG(inode->i_mode)) {
-		err = get_write_access(inode);
-		f->f_mode |= err ? 0 : FMODE_WRITER;
+		err = start_writing(f);
 	}
 	if (!err && f->f_op->open)
 		err = f->f_op->open(inode, f); /* may put operations of its own in place */
 	f->f_flags &= ~O_NOCTTY;               /* only a terminal's open() cares */
 	if (err) {
 		if (f->f_mode & FMODE_WRITER)
-			put_write_access(inode);
+			end_writing(f);
 		free_unopened_file(f);
 		return ERR_PTR(err);
 	}

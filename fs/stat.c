@@ -222,7 +222,7 @@ static int put_statfs(struct statfs __user *to, const struct mount *m)
 {
 	struct super_block *sb = m->sb;
 	u32 flags = READ_ONCE(m->flags);
-	u64 blocks = 0, bfree = 0, files = 0;
+	struct fs_space space = {0, 0, 0, 0};
 	struct statfs st = {.f_type = sb->s_magic,
 			    .f_bsize = PAGE_SIZE,
 			    .f_frsize = PAGE_SIZE,
@@ -230,11 +230,11 @@ static int put_statfs(struct statfs __user *to, const struct mount *m)
 			    .f_flags = ST_VALID | flags | (flags & MS_NOATIME ? 0 : ST_RELATIME)};
 
 	if (sb->s_op->statfs)
-		sb->s_op->statfs(sb, &blocks, &bfree, &files);
-	st.f_blocks = (s64)blocks;
-	st.f_bfree = st.f_bavail = (s64)bfree;
-	st.f_files = (s64)files;
-	st.f_ffree = (s64)bfree; /* an inode needs no room but memory */
+		sb->s_op->statfs(sb, &space);
+	st.f_blocks = (s64)space.blocks;
+	st.f_bfree = st.f_bavail = (s64)space.bfree;
+	st.f_files = (s64)space.files;
+	st.f_ffree = (s64)space.ffree;
 	st.f_fsid[0] = (s32)sb->s_dev;
 	return copy_to_user(to, &st, sizeof(st)) ? -EFAULT : 0;
 }

@@ -11,7 +11,8 @@
  * and written bytes are one. Pages that truncation or a punched hole takes away are unmapped wherever
  * they are mapped (kernel/mm/rmap.c); whoever touches them beyond the end then gets a SIGBUS.
  *
- * Space: a file system may use half of memory, and none of the last 32nd; beyond that is ENOSPC.
+ * Space: a file system may use half of memory, if it is not mounted with another size (tmpfs_super.c),
+ * and none of the last 32nd; beyond that is ENOSPC.
  *
  * LOCKING
  *	i_mutex     size, data as read() and write() see it, positions. Held while user memory is
@@ -26,8 +27,6 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/signal.h"
-
-#define TMPFS_MAGIC 0x01021994u
 
 #define FALLOC_FL_KEEP_SIZE  1
 #define FALLOC_FL_PUNCH_HOLE 2
@@ -366,13 +365,30 @@ static int tmpfs_mmap(struct file *file, u64 len, int prot, int flags, u64 offse
 
 /* ---- names ---- */
 
+/* Counts one more, in any case. */
+static bool charge_inode(struct super_block *sb)
+{
+	struct tmpfs_sb *ts = sb->s_private;
+
+	return atomic_add_return(&ts->inodes, 1) <= ts->max_inodes;
+}
+
+static void uncharge_inode(struct super_block *sb)
+{
+	struct tmpfs_sb *ts = sb->s_private;
+
+	atomic_dec(&ts->inodes);
+}
+
 struct inode *tmpfs_inode(struct super_block *sb, u32 mode)
 {
-	struct inode *i = new_inode(sb, mode);
+	struct inode *i = charge_inode(sb) ? new_inode(sb, mode) : NULL;
 	struct tmpfs_file *tf;
 
-	if (!i)
+	if (!i) {
+		uncharge_inode(sb);
 		return NULL;
+	}
 	if (S_ISDIR(mode)) {
 		i->i_op = &dir_iops;
 		i->i_fop = &dir_fops;
@@ -395,10 +411,11 @@ struct inode *tmpfs_inode(struct super_block *sb, u32 mode)
 	return i;
 }
 
-static void tmpfs_evict(struct inode *i)
+void tmpfs_evict(struct inode *i)
 {
 	struct tmpfs_file *tf = i->i_private;
 
+	uncharge_inode(i->i_sb);
 	if (S_ISREG(i->i_mode)) {
 		free_pages_between(i, 0, ~0ull);
 		kmem_cache_free(file_cache, tf);
@@ -562,44 +579,6 @@ static struct inode *tmpfs_tmpfile(struct inode *dir, u32 mode)
 }
 
 /* ---- the file system ---- */
-
-static void tmpfs_statfs(struct super_block *sb, u64 *blocks, u64 *bfree, u64 *files)
-{
-	const struct tmpfs_sb *ts = sb->s_private;
-	s64 used = atomic_read(&ts->used);
-
-	*blocks = (u64)ts->max;
-	*bfree = used < ts->max ? (u64)(ts->max - used) : 0;
-	*files = (u64)ts->max;
-}
-
-static const struct super_operations tmpfs_sops = {.evict = tmpfs_evict, .statfs = tmpfs_statfs};
-
-int tmpfs_fill_super(struct super_block *sb, const char *options)
-{
-	struct tmpfs_sb *ts = kzalloc(sizeof(*ts), GFP_KERNEL);
-	struct inode *root;
-
-	if (!ts)
-		return -ENOMEM;
-	ts->max = (s64)(total_pages / 2);
-	sb->s_private = ts;
-	sb->s_op = &tmpfs_sops;
-	sb->s_magic = TMPFS_MAGIC;
-	sb->s_cache = true;
-	root = tmpfs_inode(sb, S_IFDIR | (sb->s_type->single ? 0755 : 01777));
-	sb->s_root = root ? d_make_root(root) : NULL;
-	if (!sb->s_root) {
-		kfree(ts);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-void tmpfs_kill_super(struct super_block *sb)
-{
-	kfree(sb->s_private);
-}
 
 static const struct inode_operations dir_iops = {
 	.create = tmpfs_create,

@@ -14,11 +14,15 @@ struct tmpfs_file {
 	u32 seals;       /* [i_mutex and pages_lock] F_SEAL_*, see memfd.c */
 };
 
-/* s_private */
+/* s_private. Except for the counts [I]; tmpfs_super.c reads them from mount(2)'s options. */
 struct tmpfs_sb {
-	atomic64_t used; /* pages */
-	s64 max;         /* [I] */
+	atomic64_t used, inodes; /* pages; inodes */
+	s64 max, max_inodes;     /* TMPFS_NO_LIMIT: as many as memory has */
+	u32 mode, uid, gid;      /* of the root */
 };
+#define TMPFS_NO_LIMIT INT64_MAX
+
+void tmpfs_evict(struct inode *i);
 
 extern struct file_system_type tmpfs_type;
 /* An inode with the operations of its kind; NULL without memory. */

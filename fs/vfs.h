@@ -96,9 +96,16 @@ struct dentry {
 	char d_iname[D_INLINE];
 };
 
+/* Of a file system, in pages and inodes; all 0: it has no limits. */
+struct fs_space {
+	u64 blocks, bfree, files, ffree;
+};
+
 struct super_operations {
 	void (*evict)(struct inode *inode); /* last reference gone: free what i_private holds */
-	void (*statfs)(struct super_block *sb, u64 *blocks, u64 *bfree, u64 *files);
+	void (*statfs)(struct super_block *sb, struct fs_space *to);
+	void (*show_options)(struct super_block *sb,
+			     struct seq *s); /* each with a comma before it */
 };
 
 struct super_block {
@@ -133,6 +140,7 @@ struct mount {
 	struct dentry *mountpoint; /* [D] with a reference, and one on parent */
 	struct list_head link;     /* [D] all attached mounts */
 	u32 flags;                 /* MS_*, mount(2); one word, written as a whole */
+	atomic_t writers;          /* files open for writing; see mnt_start_write() */
 	char source[32];           /* [I] what mount(2) was given as device, cut */
 };
 

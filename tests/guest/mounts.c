@@ -118,6 +118,90 @@ static void test_read_only(void)
 	fails(umount("m"), EINVAL);
 }
 
+/* What tmpfs is asked for it keeps, and says so. */
+static void test_options(void)
+{
+	static char page[4096];
+	struct statfs sf;
+	struct stat st;
+	int fd;
+
+	fails(mount("none", "m", "tmpfs", 0, "size=lots"), EINVAL);
+	fails(mount("none", "m", "tmpfs", 0, "colour=red"), EINVAL);
+	fails(mount("none", "m", "tmpfs", 0, "mode"), EINVAL);
+	must(mount("small", "m", "tmpfs", 0, "size=60k,nr_inodes=4,mode=750,uid=7,gid=8"));
+	ok(!stat("m", &st) && (st.st_mode & 07777) == 0750 && st.st_uid == 7 && st.st_gid == 8,
+	   "mode=, uid=, gid=");
+	ok(!statfs("m", &sf) && sf.f_blocks == 15 && sf.f_bfree == 15, "size=");
+	ok(sf.f_files == 4 && sf.f_ffree == 3, "nr_inodes=");
+	ok(strstr(line_of("mounts", "small"), ",size=60k,nr_inodes=4,mode=750,uid=7,gid=8"),
+	   "/proc/mounts");
+	fd = must(open("m/f", O_WRONLY | O_CREAT, 0600));
+	for (int i = 0; i < 15; i++)
+		must(write(fd, page, sizeof(page)));
+	fails(write(fd, page, 1), ENOSPC);
+	fails(fallocate(fd, 0, 0, 17 * 4096), ENOSPC);
+	ok(!statfs("m", &sf) && sf.f_bfree == 0 && sf.f_ffree == 2, "full");
+	ok(!ftruncate(fd, 4096) && !statfs("m", &sf) && sf.f_bfree == 14, "and not any more");
+	must(mkdir("m/d", 0700));
+	must(symlink("f", "m/s"));
+	fails(open("m/g", O_WRONLY | O_CREAT, 0600), ENOSPC);
+	fails(mkdir("m/d/e", 0700), ENOSPC);
+	ok(!unlink("m/s") && !mkdir("m/d/e", 0700), "an inode has become free");
+	close(fd);
+	must(umount("m"));
+	must(mount("none", "m", "tmpfs", 0, "size=0,nr_inodes=0"));
+	ok(!statfs("m", &sf) && sf.f_blocks == 0 && sf.f_files == 0, "no limits");
+	make("m/f", "text");
+	must(umount("m"));
+}
+
+/* What somebody writes to does not become read-only. */
+static void test_busy(void)
+{
+	int fd;
+
+	must(mount("none", "m", "tmpfs", 0, NULL));
+	make("m/f", "text");
+	fd = must(open("m/f", O_RDWR));
+	fails(mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY);
+	fails(mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), EBUSY);
+	ok(write(fd, "x", 1) == 1, "it is still written to");
+	ok(!mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_NOSUID, NULL), "other flags may come");
+	close(fd);
+	fd = must(open("m/f", O_RDONLY));
+	ok(!mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL), "one who reads is no hindrance");
+	fails(open("m/f", O_RDWR), EROFS);
+	close(fd);
+	must(umount("m"));
+}
+
+/* A program on a mount with MS_NOSUID lends nobody its owner's id. */
+static void test_nosuid(void)
+{
+	int status, in = must(open("/proc/self/exe", O_RDONLY)), out;
+	char buf[4096];
+	ssize_t n;
+
+	must(mount("none", "m", "tmpfs", MS_NOSUID, NULL));
+	out = must(open("m/prog", O_WRONLY | O_CREAT, 0755));
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		must(write(out, buf, (size_t)n));
+	close(in);
+	close(out);
+	must(chown("m/prog", 1234, 1234) ?: chmod("m/prog", 04755));
+	for (int nosuid = 1; nosuid >= 0; nosuid--) {
+		if (!must(fork())) {
+			execl("m/prog", "prog", "who", NULL);
+			_exit(1);
+		}
+		wait(&status);
+		ok(WEXITSTATUS(status) == (nosuid ? 42 : 43), nosuid ? "MS_NOSUID" : "without");
+		must(mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND, NULL));
+	}
+	must(umount("m"));
+}
+
 static void test_bind(void)
 {
 	struct stat a, b;
@@ -237,14 +321,19 @@ static void test_waiting(void)
 	close(ep);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/mounts-XXXXXX";
 
+	if (argc > 1)
+		return geteuid() == 1234 ? 43 : 42;
 	must(mkdtemp(dir) ? 0 : -1);
 	must(chdir(dir));
 	must(mkdir("m", 0755));
 	test_read_only();
+	test_options();
+	test_busy();
+	test_nosuid();
 	test_bind();
 	test_move();
 	test_unmount_event();
