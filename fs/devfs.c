@@ -161,12 +161,6 @@ static ssize_t null_write(struct file *file, struct iov_iter *from, loff_t *pos)
 	return (ssize_t)n;
 }
 
-/* They are at position 0, whatever is asked for. */
-static loff_t null_llseek(struct file *file, loff_t off, int whence)
-{
-	return 0;
-}
-
 static ssize_t zero_read(struct file *file, struct iov_iter *to, loff_t *pos)
 {
 	size_t done = 0;
@@ -245,29 +239,29 @@ static __poll_t random_poll(struct file *file, struct poll_table *pt)
 static const struct file_operations null_fops = {
 	.read = null_read,
 	.write = null_write,
-	.llseek = null_llseek,
+	.llseek = noop_llseek,
 };
 static const struct file_operations zero_fops = {
 	.read = zero_read,
 	.write = null_write,
-	.llseek = null_llseek,
+	.llseek = noop_llseek,
 	.mmap = zero_mmap,
 };
 static const struct file_operations full_fops = {
 	.read = zero_read,
 	.write = full_write,
-	.llseek = null_llseek,
+	.llseek = noop_llseek,
 };
 static const struct file_operations random_fops = {
 	.read = random_read,
 	.write = random_write,
 	.poll = random_poll,
-	.llseek = null_llseek,
+	.llseek = noop_llseek,
 };
 static const struct file_operations urandom_fops = {
 	.read = random_read,
 	.write = random_write,
-	.llseek = null_llseek,
+	.llseek = noop_llseek,
 };
 
 static const struct {

@@ -144,6 +144,7 @@ static const struct file_operations eventfd_fops = {
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,
+	.llseek = noop_llseek,
 	.release = eventfd_release,
 	.show_name = eventfd_show_name,
 	.show_fdinfo = eventfd_show_fdinfo,

@@ -274,6 +274,7 @@ static void ep_show_fdinfo(struct seq *s, struct file *file)
 
 const struct file_operations eventpoll_fops = {
 	.poll = ep_eventpoll_poll,
+	.llseek = noop_llseek,
 	.release = ep_eventpoll_release,
 	.show_name = ep_show_name,
 	.show_fdinfo = ep_show_fdinfo,

@@ -63,8 +63,7 @@ struct file *alloc_file_pseudo(struct mount *mnt, const struct file_operations *
 	f->private_data = priv;
 	f->f_mnt = mnt;
 	f->f_inode = mnt->root->d_inode;
-	if (!fop->llseek)
-		f->f_mode |= FMODE_STREAM;
+	f->f_mode |= FMODE_STREAM; /* with noop_llseek() too: a position there is not */
 	return f;
 }
 

@@ -99,6 +99,9 @@ static inline struct file *get_file(struct file *f)
 /* Drops a reference. The last one calls release() at once: process context, may sleep. */
 void fput(struct file *f);
 
+/* For files that are at position 0 whatever is asked for, as Linux has several. */
+loff_t noop_llseek(struct file *file, loff_t off, int whence);
+
 /* The number of files open in the system, and its limit (/proc/sys/fs/file-max). */
 extern atomic64_t nr_files;
 

@@ -344,6 +344,7 @@ static void inotify_show_fdinfo(struct seq *s, struct file *file)
 static const struct file_operations inotify_fops = {
 	.read = inotify_read,
 	.poll = inotify_poll,
+	.llseek = noop_llseek,
 	.async = EPOLLIN,
 	.ioctl = inotify_ioctl,
 	.release = inotify_release,

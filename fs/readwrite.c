@@ -263,6 +263,11 @@ SYSCALL_DEFINE3(lseek, unsigned, fd, loff_t, off, unsigned, whence)
 	return ret;
 }
 
+loff_t noop_llseek(struct file *file, loff_t off, int whence)
+{
+	return 0;
+}
+
 /*
  * For files whose length is @end. The caller holds i_mutex if the file's read and write move f_pos
  * under it.

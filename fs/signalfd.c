@@ -267,6 +267,7 @@ static void signalfd_show_fdinfo(struct seq *s, struct file *file)
 static const struct file_operations signalfd_fops = {
 	.read = signalfd_read,
 	.poll = signalfd_poll,
+	.llseek = noop_llseek,
 	.release = signalfd_release,
 	.show_name = signalfd_show_name,
 	.show_fdinfo = signalfd_show_fdinfo,

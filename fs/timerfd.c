@@ -199,6 +199,7 @@ static void timerfd_show_fdinfo(struct seq *s, struct file *file)
 static const struct file_operations timerfd_fops = {
 	.read = timerfd_read,
 	.poll = timerfd_poll,
+	.llseek = noop_llseek,
 	.release = timerfd_release,
 	.show_name = timerfd_show_name,
 	.show_fdinfo = timerfd_show_fdinfo,

@@ -141,6 +141,22 @@ static void waiting(int ep, int p[2])
 	close(null);
 }
 
+/* An epoll where another file would do. */
+static void as_a_file(int ep)
+{
+	struct epoll_event ev;
+	int64_t start = now_ns();
+
+	ok(lseek(ep, 5, SEEK_SET) == 0, "seeking in an epoll goes nowhere");
+	fails((long)mmap(NULL, 4096, PROT_READ, MAP_SHARED, ep, 0), ENODEV);
+	fails(fsync(ep), EINVAL);
+	fails(ftruncate(ep, 0), EINVAL);
+	fails(fchdir(ep), ENOTDIR);
+	ok(fcntl(ep, F_SETFL, O_NONBLOCK) == 0 && epoll_wait(ep, &ev, 1, 20) == 0 &&
+		   now_ns() - start >= 20000000,
+	   "O_NONBLOCK does not concern epoll_wait()");
+}
+
 static void masks(int ep, int p[2])
 {
 	must(ep_add(ep, p[0], EPOLLRDNORM));
@@ -185,6 +201,7 @@ int main(void)
 	out_of_numbers();
 	control(ep, p);
 	waiting(ep, p);
+	as_a_file(epoll_create1(0));
 	masks(ep, p);
 	urgent(epoll_create1(0));
 	return tap_done();

@@ -1,6 +1,8 @@
 /* Rules 4, 6: signal masks, timeouts, EINTR. */
 #include "epoll.h"
 
+#include <limits.h>
+
 static volatile sig_atomic_t handled;
 
 static void handler(int sig)
@@ -101,7 +103,7 @@ static void masks(int ep, int p[2])
 
 static void interrupts(int ep)
 {
-	struct timespec long_time = {SOON / 1000, 0};
+	struct timespec long_time = {SOON / 1000, 0}, for_ever = {INT64_MAX, 999999999};
 	struct epoll_event ev;
 	sigset_t usr1;
 	pid_t child;
@@ -115,6 +117,9 @@ static void interrupts(int ep)
 	fails(epoll_wait(ep, &ev, 1, -1), EINTR);
 	ok(handled > 0, "SA_RESTART makes no difference");
 	fails(pwait2(ep, &ev, 1, &long_time, NULL), EINTR);
+	fails(pwait2(ep, &ev, 1, &for_ever, NULL), EINTR);
+	fails(epoll_wait(ep, &ev, 1, INT_MAX), EINTR);
+	fails(epoll_wait(ep, &ev, 1, INT_MIN), EINTR);
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	handled = 0;

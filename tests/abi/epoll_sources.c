@@ -199,11 +199,22 @@ static void waited_for(struct source *s)
 	ok(good, "%s: ends epoll_wait, poll and select", s->name);
 }
 
+/* Neither a stream's error nor a file's position: lseek() and pread() in one line each. */
+static void seek(const char *name, int fd)
+{
+	char c[128];
+	long at = lseek(fd, 5, SEEK_SET), err = at < 0 ? errno : 0;
+
+	fails(pread(fd, c, sizeof(c), 0), ESPIPE);
+	ok(true, "%s: lseek %ld %s", name, at, err ? strerror((int)err) : "");
+}
+
 static void course_drained_by(void (*drain)(struct source *), const char *name, int fd, int from,
 			      void (*fire)(struct source *))
 {
 	struct source s = {name, fd, from, fire, drain};
 
+	seek(name, fd);
 	level(&s);
 	edge(&s);
 	one_shot(&s);

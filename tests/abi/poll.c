@@ -111,7 +111,9 @@ static void limits(int p[2])
 static void poll_signals(int p[2])
 {
 	struct pollfd f = {p[0], POLLIN, 0};
-	struct timespec ts = {0, 20000000}, bad = {0, 1000000000};
+	struct timespec ts = {0, 20000000}, bad = {0, 1000000000},
+			for_ever = {INT64_MAX, 999999999};
+	struct timeval no_end = {INT64_MAX, 999999};
 	sigset_t usr1, empty, now;
 	pid_t child;
 	int64_t start;
@@ -124,6 +126,10 @@ static void poll_signals(int p[2])
 	child = pest();
 	fails(poll(&f, 1, -1), EINTR);
 	ok(handled > 0, "poll: interrupted, SA_RESTART or not");
+	fails(poll(&f, 1, INT_MAX), EINTR);
+	fails(ppoll(&f, 1, &for_ever, NULL), EINTR);
+	fails(select(0, NULL, NULL, NULL, &no_end), EINTR);
+	fails(pselect(0, NULL, NULL, NULL, &for_ever, NULL), EINTR);
 	start = now_ns();
 	ok(ppoll(&f, 1, &ts, &usr1) == 0 && now_ns() - start >= 20000000, "ppoll: undisturbed");
 	fails(ppoll(&f, 1, NULL, &empty), EINTR);
