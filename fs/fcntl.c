@@ -66,6 +66,24 @@ static long dup_from(struct file *f, u64 from, u32 flags)
 	return fd;
 }
 
+/* How long what is written will live: noted, and nothing here asks for it. */
+static long write_hint(struct file *f, bool set, u64 __user *arg)
+{
+	struct inode *i = f->f_inode;
+	u64 hint;
+
+	if (!set)
+		return put_user((u64)READ_ONCE(i->i_write_hint), arg) ? -EFAULT : 0;
+	if (!inode_owner_or_root(i))
+		return -EPERM;
+	if (get_user(hint, arg))
+		return -EFAULT;
+	if (hint > RWH_WRITE_LIFE_EXTREME)
+		return -EINVAL;
+	WRITE_ONCE(i->i_write_hint, (u8)hint);
+	return 0;
+}
+
 static long do_fcntl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
 {
 	switch (cmd) {
@@ -103,6 +121,11 @@ static long do_fcntl(unsigned fd, struct file *f, unsigned cmd, u64 arg)
 	case F_SETSIG:
 	case F_GETSIG:
 		return fcntl_async(f, cmd, arg);
+	case F_GET_RW_HINT:
+	case F_SET_RW_HINT:
+		return write_hint(f, cmd == F_SET_RW_HINT, (u64 __user *)arg);
+	case F_GETLEASE:
+		return F_UNLCK; /* nobody can have one */
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
 		return pipe_fcntl(f, (int)cmd, arg);

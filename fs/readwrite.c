@@ -25,6 +25,8 @@
 #define RWF_SYNC   0x04
 #define RWF_NOWAIT 0x08
 #define RWF_APPEND 0x10
+/* Nothing here is delayed, so the SYNC flags are kept by doing nothing. */
+#define RWF_SUPPORTED (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
 
 /* ---- one buffer ---- */
 
@@ -148,9 +150,9 @@ ssize_t vfs_write_iter(struct file *f, struct iov_iter *it, loff_t *pos)
 	return ret;
 }
 
-/* @pos NULL: the file's own position. */
+/* @pos NULL: the file's own position. @flags: RWF_*. */
 static ssize_t rw_vector(unsigned fd, const struct iovec __user *vec, size_t n, loff_t *pos,
-			 bool write)
+			 int flags, bool write)
 {
 	struct iovec fast[UIO_FASTIOV], *to_free;
 	struct fd f = fdget(fd);
@@ -171,9 +173,12 @@ static ssize_t rw_vector(unsigned fd, const struct iovec __user *vec, size_t n, 
 	ret = iov_iter_import(&it, vec, n, fast, &to_free);
 	if (ret < 0)
 		goto out;
+	it.append = flags & RWF_APPEND;
+	if (flags & ~RWF_SUPPORTED)
+		ret = -EOPNOTSUPP;
 	if (!pos)
 		pos = &f.file->f_pos;
-	if (it.count)
+	if (it.count && !ret)
 		ret = write ? vfs_write_iter(f.file, &it, pos) : vfs_read_iter(f.file, &it, pos);
 	kfree(to_free);
 out:
@@ -183,35 +188,31 @@ out:
 
 SYSCALL_DEFINE3(readv, unsigned, fd, const struct iovec __user *, vec, size_t, n)
 {
-	return rw_vector(fd, vec, n, NULL, false);
+	return rw_vector(fd, vec, n, NULL, 0, false);
 }
 
 SYSCALL_DEFINE3(writev, unsigned, fd, const struct iovec __user *, vec, size_t, n)
 {
-	return rw_vector(fd, vec, n, NULL, true);
+	return rw_vector(fd, vec, n, NULL, 0, true);
 }
 
 /* The position comes in two halves for machines of 32 bits; here the low one is all of it. */
 SYSCALL_DEFINE4(preadv, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos)
 {
-	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, false);
+	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, 0, false);
 }
 
 SYSCALL_DEFINE4(pwritev, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos)
 {
-	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, true);
+	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, 0, true);
 }
 
-/* Nothing here is delayed, so the SYNC flags are kept by doing nothing; NOWAIT and APPEND cannot
- * be promised for one call. */
 static ssize_t rw_vector2(unsigned fd, const struct iovec __user *vec, size_t n, loff_t pos,
 			  int flags, bool write)
 {
-	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
-		return -EOPNOTSUPP;
 	if (pos == -1)
-		return rw_vector(fd, vec, n, NULL, write);
-	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, write);
+		return rw_vector(fd, vec, n, NULL, flags, write);
+	return pos < 0 ? -EINVAL : rw_vector(fd, vec, n, &pos, flags, write);
 }
 
 SYSCALL_DEFINE6(preadv2, unsigned, fd, const struct iovec __user *, vec, size_t, n, loff_t, pos,

@@ -127,7 +127,7 @@ static ssize_t tmpfs_write(struct file *file, struct iov_iter *from, loff_t *ppo
 	loff_t pos;
 
 	mutex_lock(&inode->i_mutex);
-	pos = file->f_flags & O_APPEND ? inode->i_size : *ppos;
+	pos = (file->f_flags & O_APPEND) || from->append ? inode->i_size : *ppos;
 	left = limit_write(pos, from->count);
 	if (left < 0) {
 		mutex_unlock(&inode->i_mutex);

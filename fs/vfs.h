@@ -56,6 +56,7 @@ struct inode {
 	u64 i_ino;                           /* [I] */
 	u32 i_nlink;                         /* [i] */
 	bool i_linkable;                     /* [i] O_TMPFILE: may get its first name yet */
+	u8 i_write_hint;                     /* [a] F_SET_RW_HINT */
 	u32 i_uid, i_gid;                    /* [i] */
 	loff_t i_size;                       /* [i] */
 	u64 i_rdev;                          /* [I] for device nodes */

@@ -21,6 +21,7 @@ static void init_one(struct iov_iter *it, void *base, size_t len, bool kernel)
 	it->offset = 0;
 	it->count = len;
 	it->kernel = kernel;
+	it->append = false;
 }
 
 void iov_iter_user(struct iov_iter *it, void __user *buf, size_t len)
@@ -51,7 +52,7 @@ static int check_elements(struct iov_iter *it, struct iovec *v, size_t nr)
 	it->nr = nr;
 	it->offset = 0;
 	it->count = total;
-	it->kernel = false;
+	it->kernel = it->append = false;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct iov_iter {
 	size_t offset;           /* consumed of the first element */
 	size_t count;            /* bytes left in all */
 	bool kernel;             /* the bases are kernel addresses */
+	bool append;             /* to be written behind the end: RWF_APPEND */
 	struct iovec one;        /* storage for the single-buffer forms */
 };
 
