@@ -119,7 +119,7 @@ def test_nothing_leaks_from_an_idle_machine():
 def test_sysrq():
     with machine_for("panic=poweroff") as m:
         assert m.run("/tests/poke /proc/sysrq-trigger t")[0] == 0
-        in_order(m.console, [r"task 1 \(init\)", r"Call trace", r"wait"])
+        in_order(m.console, [r"task 1 \(agent\)", r"Call trace", r"wait"])
         assert m.run("/tests/poke /proc/sysrq-trigger l")[0] == 0
         in_order(m.console, [r"CPU \d, task \d+ \(poke\)", r"Call trace", r"sysrq"])
         assert m.run("/tests/poke /proc/sysrq-trigger x")[0] == 22
