@@ -104,6 +104,11 @@ int inet_check_local(u32 ip)
 	return -EADDRNOTAVAIL;
 }
 
+int inet_may_bind(const struct sock *sk, u32 ip)
+{
+	return inet_sk(sk)->ipflags & INET_FREEBIND ? 0 : inet_check_local(ip);
+}
+
 int inet_dest_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port)
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;

@@ -18,8 +18,10 @@ struct inet_sock {
 #define INET_RECVTTL 0x02u
 #define INET_RECVTOS 0x04u
 #define INET_RECVERR 0x08u
-#define INET_NO_PORT 0x10u /* IP_BIND_ADDRESS_NO_PORT */
-#define INET_CMSGS   (INET_PKTINFO | INET_RECVTTL | INET_RECVTOS)
+#define INET_NO_PORT \
+	0x10u /* IP_BIND_ADDRESS_NO_PORT: bind(2) with port 0 leaves it to connect(2) */
+#define INET_FREEBIND 0x20u /* IP_FREEBIND: bind(2) takes an address that this host does not have */
+#define INET_CMSGS    (INET_PKTINFO | INET_RECVTTL | INET_RECVTOS)
 
 static inline struct inet_sock *inet_sk(const struct sock *sk)
 {
@@ -36,8 +38,10 @@ void inet_init_sock(struct sock *sk, int type, int protocol);
  * net_lock not held.
  */
 int inet_bind_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port);
-/* Is @ip an address that bind(2) may take: 0 or -EADDRNOTAVAIL. net_lock held. */
+/* Is @ip an address of this host: 0 or -EADDRNOTAVAIL. net_lock held. */
 int inet_check_local(u32 ip);
+/* May @sk bind(2) to @ip: 0 or -EADDRNOTAVAIL. net_lock held. */
+int inet_may_bind(const struct sock *sk, u32 ip);
 /* Cuts out a destination: 0, -EINVAL, -EAFNOSUPPORT. 0.0.0.0 becomes 127.0.0.1, as on Linux. */
 int inet_dest_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port);
 int inet_getname(struct sock *sk, struct sockaddr_storage *addr, int peer);

@@ -29,6 +29,7 @@ static const struct {
 	{IP_RECVTOS, INET_RECVTOS},
 	{IP_RECVERR, INET_RECVERR},
 	{IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT},
+	{IP_FREEBIND, INET_FREEBIND},
 };
 
 static u8 ip_flag(int name)

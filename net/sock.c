@@ -231,17 +231,28 @@ static int set_linger(struct sock *sk, const void __user *val, int len)
 	return 0;
 }
 
-/* The value is doubled to leave room for bookkeeping, socket(7). */
-static int buffer_size(int val, int most, int least)
-{
-	return max((int)min((unsigned)val, (unsigned)most) * 2, least);
-}
-
 static int set_flag(struct sock *sk, u32 bit, int on)
 {
 	sock_assign(sk, bit, on);
 	if (sk->ops->apply)
 		sk->ops->apply(sk);
+	return 0;
+}
+
+/* SO_RCVBUF, SO_SNDBUF: the value is doubled to leave room for bookkeeping, socket(7). */
+static int set_buffer(struct sock *sk, bool receive, int v, int most)
+{
+	int size = (int)min((u32)v, (u32)most) * 2;
+
+	if (receive) {
+		WRITE_ONCE(sk->rcvbuf, max(size, SK_MIN_RCVBUF));
+		return set_flag(sk, SOCK_RCVBUF_LOCK, 1);
+	}
+	WRITE_ONCE(sk->sndbuf, max(size, SK_MIN_SNDBUF));
+	sock_set(sk, SOCK_SNDBUF_LOCK);
+	/* More room may be what somebody waits for. */
+	if (sock_flag(sk, SOCK_NOSPACE))
+		sk->sk_write_space(sk);
 	return 0;
 }
 
@@ -302,15 +313,14 @@ static int set_int_option(struct sock *sk, int name, int v)
 		WRITE_ONCE(sk->incoming_cpu, (s16)v);
 		return 0;
 	case SO_SNDBUF:
-		WRITE_ONCE(sk->sndbuf, buffer_size(v, READ_ONCE(wmem_max), SK_MIN_SNDBUF));
-		sock_set(sk, SOCK_SNDBUF_LOCK);
-		/* More room may be what somebody waits for. */
-		if (sock_flag(sk, SOCK_NOSPACE))
-			sk->sk_write_space(sk);
-		return 0;
+		return set_buffer(sk, false, v, READ_ONCE(wmem_max));
 	case SO_RCVBUF:
-		WRITE_ONCE(sk->rcvbuf, buffer_size(v, READ_ONCE(rmem_max), SK_MIN_RCVBUF));
-		return set_flag(sk, SOCK_RCVBUF_LOCK, 1);
+		return set_buffer(sk, true, v, READ_ONCE(rmem_max));
+	case SO_SNDBUFFORCE:
+	case SO_RCVBUFFORCE:
+		if (current->signal->euid != 0)
+			return -EPERM;
+		return set_buffer(sk, name == SO_RCVBUFFORCE, v, INT32_MAX / 2);
 	case SO_RCVLOWAT:
 		/* More than half of the buffer might never be there at once. */
 		v = v < 0 ? sk->rcvbuf / 2 : min(v ? v : 1, sk->rcvbuf / 2);

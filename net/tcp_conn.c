@@ -35,6 +35,13 @@ static int tcp_bind_locked(struct tcp_sock *tp, u32 ip, u16 port)
 	return 0;
 }
 
+/* Only the address; connect() or listen() will choose a port. net_lock held; tp->pcb is there. */
+static void tcp_bind_address(struct tcp_sock *tp, u32 ip)
+{
+	tp->pcb->local_ip.addr = ip;
+	WRITE_ONCE(tp->inet.laddr, ip);
+}
+
 /* Makes sure that there is a pcb, bound as the socket was before if it has lost its first one. */
 static int tcp_need_pcb(struct tcp_sock *tp)
 {
@@ -49,6 +56,8 @@ static int tcp_need_pcb(struct tcp_sock *tp)
 	tcp_attach(tp, pcb);
 	if (tp->inet.lport)
 		err = tcp_bind_locked(tp, tp->inet.laddr, tp->inet.lport);
+	else
+		tcp_bind_address(tp, tp->inet.laddr);
 	if (err)
 		tcp_drop_pcb(tp, false);
 	return err;
@@ -64,14 +73,16 @@ int tcp_sock_bind(struct sock *sk, const struct sockaddr *addr, int len)
 	if (err)
 		return err;
 	lock_net();
-	err = inet_check_local(ip);
+	err = inet_may_bind(sk, ip);
 	if (err)
 		goto out;
 	err = -EINVAL;
 	if (sk->state != TCP_CLOSE || tp->inet.lport)
 		goto out;
 	err = tcp_need_pcb(tp);
-	if (!err)
+	if (!err && !port && (tp->inet.ipflags & INET_NO_PORT))
+		tcp_bind_address(tp, ip);
+	else if (!err)
 		err = tcp_bind_locked(tp, ip, port);
 	if (!err)
 		sock_set(sk, (ip ? SOCK_BINDADDR : 0) | (port ? SOCK_BINDPORT : 0));
@@ -146,7 +157,7 @@ static int tcp_start_listen(struct tcp_sock *tp)
 	int ret = tcp_need_pcb(tp);
 
 	if (!ret && !tp->inet.lport)
-		ret = tcp_bind_locked(tp, INADDR_ANY, 0);
+		ret = tcp_bind_locked(tp, tp->inet.laddr, 0);
 	if (ret)
 		return ret;
 	/* Frees the pcb and returns a smaller one. */

@@ -342,21 +342,23 @@ static int udp_sock_bind(struct sock *sk, const struct sockaddr *addr, int len)
 {
 	struct udp_sock *up = udp_sk(sk);
 	ip_addr_t ip;
-	err_t e;
 	u16 port;
 	int err = inet_bind_address(addr, len, &ip.addr, &port);
 
 	if (err)
 		return err;
 	lock_net();
-	err = inet_check_local(ip.addr);
+	err = inet_may_bind(sk, ip.addr);
 	if (err)
 		goto out;
 	err = -EINVAL;
 	if (up->inet.lport)
 		goto out;
-	e = udp_bind(up->pcb, &ip, port);
-	err = inet_errno(e);
+	err = 0;
+	if (port || !(up->inet.ipflags & INET_NO_PORT))
+		err = inet_errno(udp_bind(up->pcb, &ip, port));
+	else
+		up->pcb->local_ip = ip;
 	if (err)
 		goto out;
 	up->bound_ip = ip.addr;

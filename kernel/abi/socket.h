@@ -145,6 +145,8 @@ struct ucred {
 #define SO_BINDTODEVICE 25
 #define SO_TIMESTAMP  29
 #define SO_ACCEPTCONN 30
+#define SO_SNDBUFFORCE 32
+#define SO_RCVBUFFORCE 33
 #define SO_TIMESTAMPNS 35
 #define SO_MARK	      36
 #define SO_PEEK_OFF   42
@@ -165,7 +167,7 @@ struct linger {
 #define IP_RECVERR		11
 #define IP_RECVTTL		12
 #define IP_RECVTOS		13
-#define IP_MTU			14
+#define IP_FREEBIND		15
 #define IP_BIND_ADDRESS_NO_PORT 24
 
 #define IP_PMTUDISC_WANT 1

@@ -121,6 +121,7 @@ static void values(void)
 		{UDPIP(IP_RECVTTL), 0, 1, 1, {0}},
 		{UDPIP(IP_RECVTOS), 0, 1, 1, {0}},
 		{UDPIP(IP_RECVERR), 0, 1, 1, {0}},
+		{UDPIP(IP_FREEBIND), 0, 1, 1, {0}},
 		{UDPIP(IP_BIND_ADDRESS_NO_PORT), 0, 1, 1, {0}},
 		{UDPIP(IP_MTU_DISCOVER), 1, 2, 2, {6, -1}},
 		{ALL(SO_PRIORITY), 0, 6, 6, {0}},
@@ -170,6 +171,9 @@ static void more_values(void)
 	ok(get(udp, IPPROTO_TCP, TCP_SYNCNT) < 0, "UDP has no options of TCP");
 	v = set(fd, SOL_SOCKET, SO_MARK, 7);
 	ok(v == -EPERM || (v == 0 && get(fd, SOL_SOCKET, SO_MARK) == 7), "SO_MARK is root's");
+	v = set(fd, SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20);
+	ok(v == -EPERM || (v == 0 && get(fd, SOL_SOCKET, SO_RCVBUF) == 2 << 20),
+	   "SO_RCVBUFFORCE goes beyond the limit");
 	v = set(fd, SOL_SOCKET, SO_PRIORITY, 7);
 	ok(v == -EPERM || (v == 0 && get(fd, SOL_SOCKET, SO_PRIORITY) == 7),
 	   "SO_PRIORITY above 6 too");
@@ -207,6 +211,42 @@ static void device(void)
 	ok(send(b, "x", 1, 0) == 1 && recv(a, name, 1, 0) == 1, "through lo to lo");
 	close(a);
 	close(b);
+}
+
+/* bind() to an address whose port is chosen later, and to one that is not here. */
+static void loose_binding(void)
+{
+	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+	int l = bound(SOCK_STREAM, INADDR_LOOPBACK);
+	struct sockaddr_in a = addr(0x7f000005, 0), away = addr(0xc0000201, 0), b;
+	socklen_t len = sizeof(b);
+
+	must(listen(l, 4));
+	for (int i = 0; i < 2; i++) {
+		const char *what = i ? "UDP" : "TCP";
+		int fd = sock(types[i]);
+
+		must(set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1));
+		ok(!bind(fd, ADDR(a)) && port_of(fd) == 0, "%s: bound, without a port", what);
+		ok(!dial(fd, port_of(l)) && port_of(fd) > 1024, "%s: connect() takes one", what);
+		must(getsockname(fd, (struct sockaddr *)&b, &len));
+		ok(b.sin_addr.s_addr == htonl(0x7f000005), "%s: and keeps the address", what);
+		close(fd);
+		fd = sock(types[i]);
+		fails(bind(fd, ADDR(away)), EADDRNOTAVAIL);
+		must(set(fd, IPPROTO_IP, IP_FREEBIND, 1));
+		ok(!bind(fd, ADDR(away)), "%s: IP_FREEBIND", what);
+		close(fd);
+	}
+	int fd = sock(SOCK_STREAM);
+
+	must(set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1));
+	must(bind(fd, ADDR(a)));
+	ok(!listen(fd, 1) && port_of(fd) > 1024, "listen() takes one too");
+	must(getsockname(fd, (struct sockaddr *)&b, &len));
+	ok(b.sin_addr.s_addr == htonl(0x7f000005), "at the address");
+	close(fd);
+	close(l);
 }
 
 /* ---- TCP ---- */
@@ -527,6 +567,7 @@ int main(void)
 	values();
 	more_values();
 	device();
+	loose_binding();
 	segments();
 	tcp_information();
 	stamps();
