@@ -1,8 +1,9 @@
 /*
- * Rules 2, 7 to 9, 12 to 17, 19, 21, 22, 27, 28 and 31, in combinations that nobody thought of: random
- * calls on epolls, pipes, eventfds and epolls in epolls, the same on Linux and on Pollux, and what
- * each returns compared. One thread, nothing waits, so each answer has one right value; only the
- * order of events in a return is left open, and they are sorted.
+ * Rules 2, 7 to 9, 12 to 17, 19, 21, 22, 26 to 28 and 31, in combinations that nobody thought of:
+ * random calls on epolls, pipes, FIFOs, eventfds, UNIX sockets, signalfds, inotify files and epolls
+ * in epolls, the same on Linux and on Pollux, and what each returns compared. One thread, nothing
+ * waits, so each answer has one right value; only the order of events in a return is left open, and
+ * they are sorted.
  *
  * A seed's calls and answers are a text of some hundred lines; printed is its digest. To find the
  * first line that differs give the seed as an argument, here and there: /tests/epoll_random 7
@@ -10,7 +11,10 @@
  */
 #include "epoll.h"
 
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define SEEDS      20
 #define STEPS      600
@@ -18,10 +22,23 @@
 #define LAST_FD    40
 #define MAX_EVENTS 64
 
-enum kind { CLOSED, EPOLL, PIPE_R, PIPE_W, EVENT, SOCKET };
+enum kind {
+	CLOSED = 0,
+	EPOLL = 1,
+	PIPE_R = 2,
+	PIPE_W = 4,
+	FIFO = 8, /* open for both: an item on two wait queues */
+	EVENT = 16,
+	SOCKET = 32,
+	SIGNAL = 64,
+	INOTIFY = 128,
+};
+#define READERS (PIPE_R | FIFO | EVENT | SIGNAL | INOTIFY)
+#define WRITERS (PIPE_W | FIFO | EVENT)
 
 static enum kind kinds[LAST_FD + 1];
 static uint64_t state, digest;
+static sigset_t signals;
 static bool verbose;
 
 /* splitmix64 */
@@ -63,18 +80,18 @@ static void note_result(long r)
 		note(" = %ld\n", r);
 }
 
-static bool is_kind(int fd, enum kind k)
+static bool is_kind(int fd, unsigned wanted)
 {
-	return kinds[fd] == k;
+	return kinds[fd] & wanted;
 }
 
-/* A descriptor of one of two kinds; if there are few of them, perhaps another one. */
-static int pick(enum kind a, enum kind b)
+/* A descriptor of one of these kinds; if there are few of them, perhaps another one. */
+static int pick(unsigned wanted)
 {
 	for (int tries = 0; tries < 100; tries++) {
 		int fd = FIRST_FD + (int)random_below(LAST_FD - FIRST_FD + 1);
 
-		if (is_kind(fd, a) || is_kind(fd, b))
+		if (is_kind(fd, wanted))
 			return fd;
 	}
 	return FIRST_FD;
@@ -82,13 +99,7 @@ static int pick(enum kind a, enum kind b)
 
 static int pick_open(void)
 {
-	for (int tries = 0; tries < 100; tries++) {
-		int fd = FIRST_FD + (int)random_below(LAST_FD - FIRST_FD + 1);
-
-		if (!is_kind(fd, CLOSED))
-			return fd;
-	}
-	return FIRST_FD;
+	return pick(~0u);
 }
 
 static bool register_fd(int fd, enum kind k)
@@ -107,23 +118,42 @@ static void create(void)
 {
 	int p[2], fd;
 
-	switch (random_below(5)) {
+	switch (random_below(9)) {
 	case 0:
+	case 1:
 		fd = epoll_create1(0);
 		note("epoll_create = %d\n", fd);
 		register_fd(fd, EPOLL);
 		break;
-	case 1:
+	case 2:
 		fd = eventfd(random_below(2), EFD_NONBLOCK | (chance(30) ? EFD_SEMAPHORE : 0));
 		note("eventfd = %d\n", fd);
 		register_fd(fd, EVENT);
 		break;
-	case 2:
+	case 3:
 		must(socketpair(AF_UNIX,
 				SOCK_NONBLOCK | (chance(60) ? SOCK_STREAM : SOCK_SEQPACKET), 0, p));
 		note("socketpair = %d %d\n", p[0], p[1]);
 		register_fd(p[0], SOCKET);
 		register_fd(p[1], SOCKET);
+		break;
+	case 4:
+		must(mkfifo("fifo", 0600));
+		fd = must(open("fifo", O_RDWR | O_NONBLOCK));
+		unlink("fifo");
+		note("fifo = %d\n", fd);
+		register_fd(fd, FIFO);
+		break;
+	case 5:
+		fd = must(signalfd(-1, &signals, SFD_NONBLOCK));
+		note("signalfd = %d\n", fd);
+		register_fd(fd, SIGNAL);
+		break;
+	case 6:
+		fd = must(inotify_init1(IN_NONBLOCK));
+		must(inotify_add_watch(fd, ".", IN_CREATE));
+		note("inotify = %d\n", fd);
+		register_fd(fd, INOTIFY);
 		break;
 	default:
 		must(pipe2(p, O_NONBLOCK));
@@ -160,7 +190,7 @@ static void shut(void)
 /* Bytes in a socket's buffers are accounted for with what they cost, so few are ever written. */
 static void talk(void)
 {
-	int fd = pick(SOCKET, SOCKET), how;
+	int fd = pick(SOCKET), how;
 	char buf[200];
 
 	if (chance(45)) {
@@ -203,11 +233,14 @@ static void control(void)
 {
 	static const char *const names[] = {"", "add", "del", "mod"};
 	int op = chance(50) ? EPOLL_CTL_ADD : chance(65) ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-	int ep = chance(97) ? pick(EPOLL, EPOLL) : pick_open();
+	int ep = chance(97) ? pick(EPOLL) : pick_open();
 	int fd = chance(97) ? pick_open() : FIRST_FD + (int)random_below(LAST_FD);
 	uint32_t mask = random_mask();
 	uint64_t data = random_below(1000);
 
+	/* Linux wakes those who watch these for anything, though they only ever are readable. */
+	if (fd <= LAST_FD && is_kind(fd, SIGNAL | INOTIFY))
+		mask |= EPOLLIN;
 	note("%s %d -> %d %x %llu", names[op], ep, fd, mask, (unsigned long long)data);
 	note_result(ctl(ep, op, fd, mask, data));
 }
@@ -215,7 +248,7 @@ static void control(void)
 static void put_some(void)
 {
 	static char block[200000];
-	int fd = pick(PIPE_W, EVENT);
+	int fd = pick(WRITERS);
 	uint64_t one = 1;
 
 	note("write %d", fd);
@@ -232,13 +265,29 @@ static void put_some(void)
 static void get_some(void)
 {
 	static char block[200000];
-	int fd = pick(PIPE_R, EVENT);
+	int fd = pick(READERS);
 
 	note("read %d", fd);
 	note_result(read(fd, block,
-			 is_kind(fd, EVENT) ? 8
-			 : chance(60)       ? 1
-					    : random_below(sizeof(block))));
+			 is_kind(fd, EVENT)              ? 8
+			 : is_kind(fd, SIGNAL | INOTIFY) ? 256
+			 : chance(60)                    ? 1
+							 : random_below(sizeof(block))));
+}
+
+/* For signalfds and inotify files: what makes them readable. */
+static void happen(void)
+{
+	const char *name = chance(50) ? "a" : "b";
+
+	if (chance(50)) {
+		note("signal\n");
+		must(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 0}));
+	} else {
+		note("mkdir %s\n", name);
+		must(mkdir(name, 0700));
+		must(rmdir(name));
+	}
 }
 
 static int by_data(const void *a, const void *b)
@@ -270,7 +319,7 @@ static void poll_some(void)
 	int n;
 
 	for (int i = 0; i < 4; i++)
-		f[i] = (struct pollfd){i < 2 ? pick(EPOLL, EPOLL) : pick_open(),
+		f[i] = (struct pollfd){i < 2 ? pick(EPOLL) : pick_open(),
 				       (short)(random_mask() & 0x7ff), 0};
 	n = poll(f, 4, 0);
 	note("poll");
@@ -285,7 +334,7 @@ static void show(void)
 	struct epoll_event items[MAX_EVENTS];
 	unsigned long long data;
 	char path[64], line[256];
-	int ep = pick(EPOLL, EPOLL), n = 0, fd;
+	int ep = pick(EPOLL), n = 0, fd;
 	unsigned events;
 	FILE *f;
 
@@ -315,10 +364,12 @@ static void step(void)
 		put_some();
 	else if (r < 48)
 		get_some();
-	else if (r < 58)
+	else if (r < 55)
 		talk();
+	else if (r < 58)
+		happen();
 	else if (r < 82)
-		wait_now(chance(97) ? pick(EPOLL, EPOLL) : pick_open());
+		wait_now(chance(97) ? pick(EPOLL) : pick_open());
 	else if (r < 88)
 		poll_some();
 	else if (r < 91)
@@ -339,6 +390,8 @@ static void run(unsigned seed)
 		create();
 	for (int i = 0; i < STEPS; i++)
 		step();
+	while (sigtimedwait(&signals, NULL, &(struct timespec){0, 0}) > 0)
+		;
 	for (int fd = FIRST_FD; fd <= LAST_FD; fd++) {
 		if (is_kind(fd, EPOLL))
 			wait_now(fd);
@@ -349,24 +402,27 @@ static void run(unsigned seed)
 
 int main(int argc, char **argv)
 {
+	char dir[] = "/tmp/epoll_random-XXXXXX";
 	unsigned first = 1, last = SEEDS;
 
 	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGRTMIN + 1);
+	must(sigprocmask(SIG_BLOCK, &signals, NULL));
+	must(mkdtemp(dir) ? 0 : -1);
+	must(chdir(dir));
 	for (int fd = FIRST_FD; fd < 256; fd++)
 		close(fd); /* so that numbers are the same everywhere */
-	if (argc == 2) {
-		verbose = true;
-		run((unsigned)atoi(argv[1]));
-		return 0;
-	}
-	if (argc == 3) {
+	verbose = argc == 2;
+	if (argc > 1) {
 		first = (unsigned)atoi(argv[1]);
-		last = (unsigned)atoi(argv[2]);
+		last = (unsigned)atoi(argv[argc - 1]);
 	}
 	for (unsigned seed = first; seed <= last; seed++) {
 		run(seed);
 		ok(true, "seed %u: %d steps, digest %016llx", seed, STEPS,
 		   (unsigned long long)digest);
 	}
+	must(rmdir(dir));
 	return tap_done();
 }
