@@ -17,34 +17,38 @@
 /* ---- making ---- */
 
 /*
- * The name that nd leads to, without an inode, its directory locked; ERR_PTR (then not locked).
- * @dir: slashes behind the name are allowed.
+ * Walks to the last component of @name, which is to be made: a dentry without an inode, its directory
+ * (nd->path) locked; ERR_PTR. @dir: slashes behind the name are allowed. end_create() follows.
  */
-static struct dentry *start_create(struct nameidata *nd, bool dir)
+static struct dentry *start_create(struct nameidata *nd, int dfd, const char *name, bool dir)
 {
-	struct dentry *parent = nd->path.dentry, *d;
-	int err;
+	struct dentry *parent, *d;
+	int err = path_parentat(nd, dfd, name);
 
+	if (err)
+		return ERR_PTR(err);
+	err = -EEXIST;
 	if (nd->last_type != LAST_NORM)
-		return ERR_PTR(-EEXIST);
+		goto end;
+	parent = nd->path.dentry;
 	lock_dir(parent);
 	d = lookup_one(parent, nd->last, nd->last_len);
 	if (IS_ERR(d)) {
-		unlock_dir(parent);
-		return d;
+		err = (int)PTR_ERR(d);
+		goto unlock;
 	}
 	if (!d->d_inode && nd->trailing && !dir)
 		err = -ENOENT;
 	else if (!d->d_inode)
 		err = mnt_want_write(nd->path.mnt) ?: may_create(parent, d);
-	else
-		err = -EEXIST;
-	if (err) {
-		dput(d);
-		unlock_dir(parent);
-		return ERR_PTR(err);
-	}
-	return d;
+	if (!err)
+		return d;
+	dput(d);
+unlock:
+	unlock_dir(parent);
+end:
+	path_end(nd);
+	return ERR_PTR(err);
 }
 
 static void end_create(struct nameidata *nd, struct dentry *d)
@@ -53,29 +57,22 @@ static void end_create(struct nameidata *nd, struct dentry *d)
 		notify_name(nd->path.dentry->d_inode, d, IN_CREATE);
 	dput(d);
 	unlock_dir(nd->path.dentry);
+	path_end(nd);
 }
 
 int do_mkdirat(int dfd, const char *name, u32 mode)
 {
 	struct nameidata nd;
-	struct dentry *d;
+	struct dentry *d = start_create(&nd, dfd, name, true);
 	struct inode *dir;
-	int err = path_parentat(&nd, dfd, name);
+	int err = -EPERM;
 
-	if (err)
-		return err;
-	d = start_create(&nd, true);
-	if (IS_ERR(d)) {
-		err = (int)PTR_ERR(d);
-		goto out;
-	}
+	if (IS_ERR(d))
+		return (int)PTR_ERR(d);
 	dir = nd.path.dentry->d_inode;
-	err = -EPERM;
 	if (dir->i_op->mkdir)
 		err = dir->i_op->mkdir(dir, d, (mode & (0777 | S_ISVTX)) & ~current_umask());
 	end_create(&nd, d);
-out:
-	path_end(&nd);
 	return err;
 }
 
@@ -83,20 +80,14 @@ out:
 static int make_node(int dfd, const char *name, u32 mode, u64 rdev, struct path *made)
 {
 	struct nameidata nd;
-	struct dentry *d;
+	struct dentry *d = start_create(&nd, dfd, name, false);
 	struct inode *dir;
-	int err = path_parentat(&nd, dfd, name);
+	int err = -EPERM;
 
-	if (err)
-		return err;
-	d = start_create(&nd, false);
-	if (IS_ERR(d)) {
-		err = (int)PTR_ERR(d);
-		goto out;
-	}
+	if (IS_ERR(d))
+		return (int)PTR_ERR(d);
 	dir = nd.path.dentry->d_inode;
 	mode &= ~current_umask();
-	err = -EPERM;
 	if ((S_ISCHR(mode) || (mode & S_IFMT) == S_IFBLK) && !capable(CAP_MKNOD))
 		err = -EPERM;
 	else if (S_ISREG(mode) && dir->i_op->create)
@@ -108,8 +99,6 @@ static int make_node(int dfd, const char *name, u32 mode, u64 rdev, struct path 
 		path_get(made);
 	}
 	end_create(&nd, d);
-out:
-	path_end(&nd);
 	return err;
 }
 
@@ -126,22 +115,15 @@ int kern_mknod(const char *name, u32 mode, struct path *made)
 int do_symlinkat(const char *target, int dfd, const char *name)
 {
 	struct nameidata nd;
-	struct dentry *d;
+	struct dentry *d = start_create(&nd, dfd, name, false);
 	struct inode *dir;
-	int err = path_parentat(&nd, dfd, name);
+	int err;
 
-	if (err)
-		return err;
-	d = start_create(&nd, false);
-	if (IS_ERR(d)) {
-		err = (int)PTR_ERR(d);
-		goto out;
-	}
+	if (IS_ERR(d))
+		return (int)PTR_ERR(d);
 	dir = nd.path.dentry->d_inode;
 	err = dir->i_op->symlink ? dir->i_op->symlink(dir, d, target) : -EPERM;
 	end_create(&nd, d);
-out:
-	path_end(&nd);
 	return err;
 }
 
@@ -171,21 +153,15 @@ int do_linkat(int odfd, const char *oname, int ndfd, const char *nname, unsigned
 
 	if (err)
 		return err;
-	err = path_parentat(&nd, ndfd, nname);
-	if (err)
-		goto out_old;
-	d = start_create(&nd, false);
+	d = start_create(&nd, ndfd, nname, false);
 	if (IS_ERR(d)) {
 		err = (int)PTR_ERR(d);
-		goto out;
+	} else {
+		err = -EXDEV;
+		if (old.mnt == nd.path.mnt)
+			err = link_inode(old.dentry->d_inode, nd.path.dentry->d_inode, d);
+		end_create(&nd, d);
 	}
-	err = -EXDEV;
-	if (old.mnt == nd.path.mnt)
-		err = link_inode(old.dentry->d_inode, nd.path.dentry->d_inode, d);
-	end_create(&nd, d);
-out:
-	path_end(&nd);
-out_old:
 	path_put(&old);
 	return err;
 }
