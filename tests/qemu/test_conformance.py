@@ -62,6 +62,9 @@ def on_host(name):
 
 
 def skipped(text):
+    """How many parts of a test were. One that wants a second processor may be, where there is none."""
+    if vm.CPUS == 1:
+        text = re.sub(r"\[SKIP\]\s+failed to force CPU 1", "", text)
     return len(re.findall(r"# SKIP|\[SKIP\]|XFAIL", text))
 
 
