@@ -33,6 +33,9 @@ dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -xO "./usr/src/$package.tar
 	"$package/tools/testing/selftests/*.[chS]" "$package/arch/x86/include/asm/desc_defs.h"
 # Their patience of 30 s a test is for a machine that is not emulated.
 sed -i 's/\(define TEST_TIMEOUT_DEFAULT\) 30/\1 120/' "$work/tools/testing/selftests/kselftest_harness.h"
+# Nor are 10 ms for ten threads to fall asleep, and 30 ms until they give up.
+sed -i 's/\(define WAKE_WAIT_US\) 10000$/\1 300000/; s/\(define timeout_ns\)  30000000$/\1 900000000/' \
+	"$work/tools/testing/selftests/futex/functional/futex_requeue.c"
 rm -rf "$dest"
 mkdir -p "$dest"
 mv "$work/tools" "$work/arch" "$dest"
