@@ -154,8 +154,8 @@ static bool may_take_files(const struct signal_struct *g)
 
 	if (me == g || capable(CAP_SYS_PTRACE))
 		return true;
-	return me->uid == g->uid && me->uid == g->euid && me->uid == g->suid && me->gid == g->gid &&
-	       me->gid == g->egid && me->gid == g->sgid;
+	return READ_ONCE(g->dumpable) && me->uid == g->uid && me->uid == g->euid &&
+	       me->uid == g->suid && me->gid == g->gid && me->gid == g->egid && me->gid == g->sgid;
 }
 
 /* A file of another process, which may have no descriptors any more. */

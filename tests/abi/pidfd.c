@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -191,6 +192,48 @@ static void test_getfd(void)
 	close(fd);
 }
 
+/* The result of taking descriptor 0 of a child that is dumpable or not, as somebody without privileges. */
+static int take_from(int dumpable)
+{
+	int told[2], err;
+	pid_t pid;
+	char c;
+
+	if (pipe(told))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_DUMPABLE, dumpable);
+		if (write(told[1], "x", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	if (read(told[0], &c, 1) != 1)
+		return -1;
+	err = syscall(SYS_pidfd_getfd, pidfd_open(pid, 0), 0, 0) < 0 ? errno : 0;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
+/* Who may not be dumped keeps its files to itself. */
+static void test_dumpable(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (!geteuid() &&
+		    (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+			_exit(1);
+		if (take_from(1))
+			_exit(2);
+		_exit(take_from(0) == EPERM ? 0 : 3);
+	}
+	waitpid(pid, &status, 0);
+	ok(status == 0, "files of a process that is not dumpable: EPERM");
+}
+
 static void test_clone(void)
 {
 	int fd = -1, status;
@@ -276,6 +319,7 @@ int main(void)
 	test_nonblock();
 	test_siginfo();
 	test_getfd();
+	test_dumpable();
 	test_clone();
 	test_threads();
 	test_proc();

@@ -23,7 +23,7 @@ NOT_HERE = {
     "futex_wait": "uses System V shared memory",
     "clone3": "asks for a pid namespace",
     "exec_non-regular": "runs /bin/true by another name, which busybox does not answer to",
-    "pidfd_getfd_test": "needs PR_SET_DUMPABLE",
+    "pidfd_getfd_test": "asks kcmp(2)",
     "pidfd_test": "uses /proc/PID folders as pidfds",
     "mincore_selftest": "expects files that are not in memory, and huge pages",
     "x86_fsgsbase": "needs CR4.FSGSBASE and ptrace",
