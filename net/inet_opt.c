@@ -219,15 +219,10 @@ int inet_get_cmsgs(const struct msghdr *m, struct inet_send *send)
 
 	if (likely(!m->controllen))
 		return 0;
-	if (m->controllen > CONTROL_MAX)
-		return -ENOBUFS;
-	buf = kmalloc(m->controllen, GFP_KERNEL);
-	if (!buf)
-		return -ENOBUFS;
-	if (copy_from_user(buf, m->control, m->controllen))
-		err = -EFAULT;
-	else
-		err = parse_cmsgs(buf, m->controllen, send);
+	buf = copy_control(m);
+	if (IS_ERR(buf))
+		return (int)PTR_ERR(buf);
+	err = parse_cmsgs(buf, m->controllen, send);
 	kfree(buf);
 	return err;
 }

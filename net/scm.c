@@ -21,6 +21,8 @@
 #include "net/scm.h"
 #include "net/sock.h"
 
+#define CONTROL_MAX 20480u /* bytes of ancillary data in one call */
+
 /* ---- sending ---- */
 
 struct cmsghdr *next_cmsg(u8 *buf, size_t len, struct cmsghdr *c)
@@ -133,6 +135,19 @@ static int parse_control(u8 *buf, size_t len, bool rights, struct scm_cookie *sc
 	return err;
 }
 
+u8 *copy_control(const struct msghdr *m)
+{
+	u8 *buf = m->controllen <= CONTROL_MAX ? kmalloc(m->controllen, GFP_KERNEL) : NULL;
+
+	if (!buf)
+		return ERR_PTR(-ENOBUFS);
+	if (copy_from_user(buf, m->control, m->controllen)) {
+		kfree(buf);
+		return ERR_PTR(-EFAULT);
+	}
+	return buf;
+}
+
 int scm_send(struct sock *sk, const struct msghdr *m, struct scm_cookie *scm)
 {
 	u8 *buf;
@@ -141,15 +156,10 @@ int scm_send(struct sock *sk, const struct msghdr *m, struct scm_cookie *scm)
 	*scm = (struct scm_cookie){.fp = NULL};
 	if (likely(!m->controllen))
 		return 0;
-	if (m->controllen > CONTROL_MAX)
-		return -ENOBUFS;
-	buf = kmalloc(m->controllen, GFP_KERNEL);
-	if (!buf)
-		return -ENOBUFS;
-	if (copy_from_user(buf, m->control, m->controllen))
-		err = -EFAULT;
-	else
-		err = parse_control(buf, m->controllen, sk->family == AF_UNIX, scm);
+	buf = copy_control(m);
+	if (IS_ERR(buf))
+		return (int)PTR_ERR(buf);
+	err = parse_control(buf, m->controllen, sk->family == AF_UNIX, scm);
 	kfree(buf);
 	if (err)
 		scm_destroy(scm);

@@ -33,7 +33,11 @@ int scm_send(struct sock *sk, const struct msghdr *m, struct scm_cookie *scm);
 /* Gives the user what there is room for: credentials if the socket wants them, and files. */
 void scm_recv(struct sock *sk, struct msghdr *m, struct scm_cookie *scm);
 void scm_destroy(struct scm_cookie *scm);
-#define CONTROL_MAX 20480u /* bytes of ancillary data in one call */
+/*
+ * The ancillary data that sendmsg(2) was given, m->controllen bytes of it, in kernel memory for
+ * kfree(). ERR_PTR: -ENOBUFS (too much of it, or no memory), -EFAULT.
+ */
+u8 *copy_control(const struct msghdr *m);
 /* The next piece of @buf behind @c (NULL: the first), or NULL. ERR_PTR(-EINVAL): it is malformed. */
 struct cmsghdr *next_cmsg(u8 *buf, size_t len, struct cmsghdr *c);
 /* Appends one piece for recvmsg(2), cut short and with MSG_CTRUNC when the user has no room. */
