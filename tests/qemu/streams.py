@@ -86,6 +86,30 @@ def connections(machine, count, port=7):
                 time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def asked_all_the_while(sock):
+    """Asks and expects answers, over and over, for as long as the block takes; all must come."""
+    over, failed, answers = threading.Event(), [], 0
+
+    def keep_asking():
+        nonlocal answers
+        try:
+            while not over.is_set():
+                ask(sock, b"number %d" % answers)
+                answers += 1
+        except Exception as e:
+            failed.append(repr(e))
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+    assert answers and not failed, (answers, failed)
+
+
 def ask(sock, data):
     """One small question, one small answer."""
     sock.sendall(data)

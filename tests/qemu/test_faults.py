@@ -4,11 +4,10 @@ The program is tests/guest/crash.c. tests/abi/ checks errors one by one against 
 kernel's survival counts, and that the echo servers go on answering.
 """
 
-import threading
 
 import pytest
 
-from streams import ask
+from streams import ask, asked_all_the_while
 from test_leaks import assert_back, memory
 
 SIGILL, SIGTRAP, SIGFPE, SIGKILL, SIGSEGV = -4, -5, -8, -9, -11
@@ -74,27 +73,9 @@ def test_survives(machine, way):
 @pytest.mark.parametrize("way", EXHAUSTING)
 def test_neighbour_is_served_meanwhile(machine, way):
     """And what was taken is there again afterwards."""
-    over, failed, answers = threading.Event(), [], 0
-
-    def keep_asking(neighbour):
-        nonlocal answers
-        try:
-            while not over.is_set():
-                ask(neighbour, b"number %d" % answers)
-                answers += 1
-        except Exception as e:
-            failed.append(repr(e))
-
     machine.run(f"/tests/crash {way}", 120)  # caches keep some of what they had once
     before = memory(machine)
-    with machine.connect(7) as neighbour:
-        asking = threading.Thread(target=keep_asking, args=(neighbour,))
-        asking.start()
-        try:
-            status, text = machine.run(f"/tests/crash {way}", 120)
-        finally:
-            over.set()
-            asking.join()
-        assert status == ENDS[way], text
-    assert answers and not failed, (answers, failed)
+    with machine.connect(7) as neighbour, asked_all_the_while(neighbour):
+        status, text = machine.run(f"/tests/crash {way}", 120)
+    assert status == ENDS[way], text
     assert_back(machine, before)

@@ -5,11 +5,10 @@ is asked all the while.
 """
 
 import re
-import threading
 
 import pytest
 
-from streams import ask
+from streams import ask, asked_all_the_while
 from test_leaks import assert_back, memory
 
 MACHINE = dict(mem="160M")
@@ -31,33 +30,15 @@ NAMED = re.compile(r"Out of memory: Killed process (\d+) \((\w+)\) total-vm:\d+k
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_right_one_is_killed(machine, way):
-    over, failed, answers = threading.Event(), [], 0
-
-    def keep_asking(neighbour):
-        nonlocal answers
-        try:
-            while not over.is_set():
-                ask(neighbour, b"number %d" % answers)
-                answers += 1
-        except Exception as e:
-            failed.append(repr(e))
-
     before = memory(machine)
     at = len(machine.console)
-    with machine.connect(7) as neighbour:
-        asking = threading.Thread(target=keep_asking, args=(neighbour,))
-        asking.start()
-        try:
-            status, text = machine.run(f"/tests/hog {way}", 120)
-        finally:
-            over.set()
-            asking.join()
+    with machine.connect(7) as neighbour, asked_all_the_while(neighbour):
+        status, text = machine.run(f"/tests/hog {way}", 120)
     first, second = WAYS[way]
     expected = ([f"the first {first}"] if first else []) + [f"the second {second}"]
     if way == "twins":
         expected.append(f"the twin {KILLED}")
     assert status == 0 and text.split("\n")[:-1] == expected, text
-    assert answers and not failed, (answers, failed)
     named = NAMED.findall(machine.console[at:])
     assert len(named) == 1 and named[0][1] == "hog", named
     assert int(named[0][2]) > 10_000
