@@ -9,7 +9,7 @@
  * must stay what they are. At the end the table holds what it held at the start.
  */
 #define _GNU_SOURCE
-#include "stress.h"
+#include "rounds.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,9 +21,6 @@
 #define SLOTS 24
 #define OPS   300
 #define BYTE  0x5a
-
-static pthread_barrier_t barrier;
-static bool done;
 
 static void allow_ebadf(long ret)
 {
@@ -161,47 +158,25 @@ static void step(struct rng *r)
 		fork_table(r);
 }
 
-static void *actor(void *arg)
-{
-	struct rng r = rng_for((unsigned)(uintptr_t)arg);
+static int before; /* open descriptors */
 
-	for (;;) {
-		pthread_barrier_wait(&barrier);
-		if (done)
-			return NULL;
-		for (int i = 0; i < OPS; i++)
-			step(&r);
-		moved();
-		pthread_barrier_wait(&barrier);
-	}
+/* What is left when all slots are closed would be lost. */
+static void inspect(void)
+{
+	int after;
+
+	for (int i = 0; i < SLOTS; i++)
+		close(BASE + i);
+	after = open_descriptors();
+	if (after != before)
+		fail("%d descriptors before, %d after", before, after);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long rounds = 0;
-	pthread_t threads[64];
-	int before, after;
-
 	start(argc, argv, 4);
-	check(options.actors <= 64);
 	signal(SIGPIPE, SIG_IGN);
 	before = open_descriptors();
-	pthread_barrier_init(&barrier, NULL, options.actors + 1);
-	for (unsigned i = 0; i < options.actors; i++)
-		check(!pthread_create(&threads[i], NULL, actor, (void *)(uintptr_t)i));
-	for (; go_on(rounds); rounds++) {
-		pthread_barrier_wait(&barrier);
-		pthread_barrier_wait(&barrier);
-		for (int i = 0; i < SLOTS; i++)
-			close(BASE + i);
-		after = open_descriptors();
-		if (after != before)
-			fail("%d descriptors before, %d after", before, after);
-	}
-	done = true;
-	pthread_barrier_wait(&barrier);
-	for (unsigned i = 0; i < options.actors; i++)
-		pthread_join(threads[i], NULL);
-	printf("%s: ok, %lu rounds\n", options.name, rounds);
+	run_rounds(&(struct rounds){OPS, step, inspect});
 	return 0;
 }

@@ -9,7 +9,7 @@
  * five epolls; and since every item is level-triggered, an epoll must be readable exactly if
  * something that it watches is: an event that was lost on its way up would be missing here.
  */
-#include "stress.h"
+#include "rounds.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,9 +22,6 @@
 #define BASE    100 /* the number of the first; epolls come first */
 #define DEEPEST 5
 #define OPS     60 /* of an actor in a round */
-
-static pthread_barrier_t barrier;
-static bool done;
 
 static bool is_epoll(int i)
 {
@@ -147,42 +144,11 @@ static void inspect(void)
 	}
 }
 
-static void *actor(void *arg)
-{
-	struct rng r = rng_for((unsigned)(uintptr_t)arg);
-
-	for (;;) {
-		pthread_barrier_wait(&barrier);
-		if (done)
-			return NULL;
-		for (int i = 0; i < OPS; i++)
-			step(&r);
-		moved();
-		pthread_barrier_wait(&barrier);
-	}
-}
-
 int main(int argc, char **argv)
 {
-	unsigned long rounds = 0;
-	pthread_t threads[64];
-
 	start(argc, argv, 4);
-	check(options.actors <= 64);
 	for (int i = 0; i < FILES; i++)
 		replace(i);
-	pthread_barrier_init(&barrier, NULL, options.actors + 1);
-	for (unsigned i = 0; i < options.actors; i++)
-		check(!pthread_create(&threads[i], NULL, actor, (void *)(uintptr_t)i));
-	for (; go_on(rounds); rounds++) {
-		pthread_barrier_wait(&barrier);
-		pthread_barrier_wait(&barrier);
-		inspect();
-	}
-	done = true;
-	pthread_barrier_wait(&barrier);
-	for (unsigned i = 0; i < options.actors; i++)
-		pthread_join(threads[i], NULL);
-	printf("%s: ok, %lu rounds\n", options.name, rounds);
+	run_rounds(&(struct rounds){OPS, step, inspect});
 	return 0;
 }

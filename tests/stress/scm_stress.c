@@ -9,7 +9,7 @@
  * occurs than those of a full or closed socket. That nothing stays is for the leak check to say.
  */
 #define _GNU_SOURCE
-#include "stress.h"
+#include "rounds.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -20,8 +20,6 @@
 #define OPS   200
 #define TOKEN 0x5cull
 
-static pthread_barrier_t barrier;
-static bool done;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int ends[PAIRS][2];
 
@@ -135,46 +133,21 @@ static void step(struct rng *r)
 		send_one(r);
 }
 
-static void *actor(void *arg)
-{
-	struct rng r = rng_for((unsigned)(uintptr_t)arg);
+static struct rng between_rounds;
 
-	for (;;) {
-		pthread_barrier_wait(&barrier);
-		if (done)
-			return NULL;
-		for (int i = 0; i < OPS; i++)
-			step(&r);
-		moved();
-		pthread_barrier_wait(&barrier);
-	}
+/* All queues are cut off at once. */
+static void cut_off(void)
+{
+	for (int i = 0; i < 8 * PAIRS; i++)
+		replace(&between_rounds);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long rounds = 0;
-	pthread_t threads[64];
-	struct rng r;
-
 	start(argc, argv, 4);
-	check(options.actors <= 64);
-	r = rng_for(64);
+	between_rounds = rng_for(MAX_ACTORS);
 	for (int i = 0; i < PAIRS; i++)
-		check(!open_pair(&r, ends[i]));
-	pthread_barrier_init(&barrier, NULL, options.actors + 1);
-	for (unsigned i = 0; i < options.actors; i++)
-		check(!pthread_create(&threads[i], NULL, actor, (void *)(uintptr_t)i));
-	for (; go_on(rounds); rounds++) {
-		pthread_barrier_wait(&barrier);
-		pthread_barrier_wait(&barrier);
-		/* All queues are cut off at once. */
-		for (int i = 0; i < 8 * PAIRS; i++)
-			replace(&r);
-	}
-	done = true;
-	pthread_barrier_wait(&barrier);
-	for (unsigned i = 0; i < options.actors; i++)
-		pthread_join(threads[i], NULL);
-	printf("%s: ok, %lu rounds\n", options.name, rounds);
+		check(!open_pair(&between_rounds, ends[i]));
+	run_rounds(&(struct rounds){OPS, step, cut_off});
 	return 0;
 }
