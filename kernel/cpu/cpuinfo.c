@@ -44,8 +44,8 @@ static const struct flag_word words[] = {
 		"lahf_lm", "cmp_legacy", "svm", "extapic", "cr8_legacy", "abm", "sse4a", "misalignsse",
 		"3dnowprefetch", "osvw", "ibs", "xop", "skinit", "wdt", NULL, "lwp",
 		"fma4", "tce", [21] = "tbm", [22] = "topoext"}},
-	{7, 0, EBX, { /* bit 0, fsgsbase, is off */
-		NULL, "tsc_adjust", NULL, "bmi1", "hle", "avx2", NULL, "smep",
+	{7, 0, EBX, {
+		"fsgsbase", "tsc_adjust", NULL, "bmi1", "hle", "avx2", NULL, "smep",
 		"bmi2", "erms", "invpcid", "rtm", NULL, NULL, NULL, NULL,
 		"avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", NULL, "clflushopt",
 		"clwb", NULL, "avx512pf", "avx512er", "avx512cd", "sha_ni", "avx512bw", "avx512vl"}},

@@ -8,7 +8,9 @@
 ; gs. In user mode the gs base is the user's and the kernel's waits in MSR_KERNEL_GS_BASE; swapgs
 ; exchanges them, once on the way in from user mode and once on the way out. NMI, machine check and
 ; double fault may come between the kernel's first instruction and its swapgs, so they cannot tell
-; from cs; their stacks hold the right base in the word above pt_regs (kernel/cpu/desc.c).
+; from cs; nor from the base, for the user's may be any value. Their stacks hold the right base in the
+; word above pt_regs (kernel/cpu/desc.c). A debug exception does not come there: SYSCALL clears TF,
+; and no debug register is ever set.
 ;
 ; Flags. Each entry runs with DF, NT, TF and AC clear, whatever the user had: AC set would open
 ; the SMAP gate. System calls have MSR_SYSCALL_MASK for it, the others load the flags afresh.

@@ -5,7 +5,7 @@
  *	CR4.SMEP     the kernel does not execute user pages
  *	CR4.SMAP     nor touch them, but between stac and clac (kernel/mm/uaccess.h)
  *	CR4.UMIP     user mode cannot ask where the descriptor tables are
- *	CR4.FSGSBASE stays off: user mode sets its fs and gs base by arch_prctl(2) only
+ *	CR4.FSGSBASE user mode may set its fs and gs base by itself (kernel/cpu/segments.c)
  */
 #include "kernel/cpu/features.h"
 
@@ -13,12 +13,13 @@
 #include "kernel/lib/string.h"
 
 #define CPUID_1_ECX_XSAVE     BIT(26)
+#define CPUID_7_EBX_FSGSBASE  BIT(0)
 #define CPUID_7_EBX_SMEP      BIT(7)
 #define CPUID_7_EBX_SMAP      BIT(20)
 #define CPUID_7_ECX_UMIP      BIT(2)
 #define CPUID_D1_EAX_XSAVEOPT BIT(0)
 
-bool cpu_has_smap, cpu_has_smep, cpu_has_xsave, cpu_has_xsaveopt;
+bool cpu_has_fsgsbase, cpu_has_smap, cpu_has_smep, cpu_has_xsave, cpu_has_xsaveopt;
 
 void cpu_init(void)
 {
@@ -31,12 +32,14 @@ void cpu_init(void)
 		cpuid(7, 0, r7);
 	if (max[0] >= 0xd)
 		cpuid(0xd, 1, rd);
+	cpu_has_fsgsbase = r7[1] & CPUID_7_EBX_FSGSBASE;
 	cpu_has_smep = r7[1] & CPUID_7_EBX_SMEP;
 	cpu_has_smap = r7[1] & CPUID_7_EBX_SMAP;
 	cpu_has_xsave = (r1[2] & CPUID_1_ECX_XSAVE) && max[0] >= 0xd;
 	cpu_has_xsaveopt = cpu_has_xsave && (rd[0] & CPUID_D1_EAX_XSAVEOPT);
 
-	cr4 &= ~CR4_FSGSBASE;
+	if (cpu_has_fsgsbase)
+		cr4 |= CR4_FSGSBASE;
 	if (cpu_has_smep)
 		cr4 |= CR4_SMEP;
 	if (cpu_has_smap)

@@ -4,6 +4,7 @@
 #include "kernel/lib/types.h"
 
 /* Set before mm_init(), the same on all CPUs. */
+extern bool cpu_has_fsgsbase;
 extern bool cpu_has_smap; /* stac and clac exist, and are needed */
 extern bool cpu_has_smep;
 extern bool cpu_has_xsave;

@@ -23,7 +23,9 @@
  * group_exec under sighand->lock stops other threads from starting an exec, too.
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/features.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/cpu/segments.h"
 #include "kernel/exec/cred.h"
 #include "kernel/exec/elf.h"
 #include "kernel/exec/process.h"
@@ -52,6 +54,7 @@
 #define AT_SECURE       23
 #define AT_RANDOM       25
 #define AT_HWCAP2       26
+#define HWCAP2_FSGSBASE 2
 #define AT_EXECFN       31
 #define AT_SYSINFO_EHDR 33
 #define AT_MINSIGSTKSZ  51
@@ -365,8 +368,7 @@ static void begin_new_program(struct exec *x)
 	t->restart_fn = NULL;
 	reset_fpu(x);
 	t->fs_base = t->gs_base = 0;
-	wrmsr(MSR_FS_BASE, 0);
-	wrmsr(MSR_KERNEL_GS_BASE, 0);
+	segments_reload_current();
 	publish_program(x);
 	x->secure = cred_exec(x->b->set_uid, x->b->set_gid);
 	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
@@ -433,7 +435,7 @@ static void put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
 	cpuid(1, 0, r);
 	p = put_aux(p, AT_SYSINFO_EHDR, (u64)x->vdso);
 	p = put_aux(p, AT_HWCAP, r[3]);
-	p = put_aux(p, AT_HWCAP2, 0);
+	p = put_aux(p, AT_HWCAP2, cpu_has_fsgsbase ? HWCAP2_FSGSBASE : 0);
 	p = put_aux(p, AT_PAGESZ, PAGE_SIZE);
 	p = put_aux(p, AT_CLKTCK, USER_HZ);
 	p = put_aux(p, AT_PHDR, prog->phdr);

@@ -20,6 +20,7 @@
  * meets either the parent before the fork or both after it, and ^C cannot miss a child.
  */
 #include "kernel/cpu/fpu.h"
+#include "kernel/cpu/segments.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/binary.h"
 #include "kernel/exec/cred.h"
@@ -272,6 +273,7 @@ static void copy_registers(struct task *t, const struct clone_params *p)
 	regs->rax = 0;
 	if (p->stack)
 		regs->rsp = p->stack;
+	segments_sync_current();
 	t->fs_base = p->flags & CLONE_SETTLS ? p->tls : current->fs_base;
 	t->gs_base = current->gs_base;
 }

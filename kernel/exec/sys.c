@@ -6,6 +6,7 @@
  * accepts for an ordinary process and change nothing.
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/segments.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/cred.h"
@@ -35,18 +36,22 @@ SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
 	case ARCH_SET_FS:
 		if (addr >= USER_TOP)
 			return -EPERM;
+		segments_sync_current();
 		current->fs_base = addr;
-		wrmsr(MSR_FS_BASE, addr);
+		segments_reload_current();
 		return 0;
 	case ARCH_SET_GS:
 		if (addr >= USER_TOP)
 			return -EPERM;
+		segments_sync_current();
 		current->gs_base = addr;
-		wrmsr(MSR_KERNEL_GS_BASE, addr); /* swapgs makes it the user's on the way out */
+		segments_reload_current();
 		return 0;
 	case ARCH_GET_FS:
+		segments_sync_current();
 		return put_user(current->fs_base, (u64 __user *)addr);
 	case ARCH_GET_GS:
+		segments_sync_current();
 		return put_user(current->gs_base, (u64 __user *)addr);
 	default:
 		return -EINVAL;

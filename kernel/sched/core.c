@@ -42,6 +42,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/desc.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/cpu/segments.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/vmalloc.h"
@@ -168,6 +169,7 @@ static struct task *pick_next(struct rq *rq)
 static void switch_context(struct task *prev, struct task *next)
 {
 	fpu_switch_out(prev);
+	segments_switch(prev, next);
 	if (!next->mm) {
 		/* Kernel threads run in whatever address space is loaded; they only use the
 		 * kernel's half. */
@@ -180,13 +182,8 @@ static void switch_context(struct task *prev, struct task *next)
 		if (next->mm != this_cpu_read(loaded_mm))
 			mm_activate(prev->active_mm, next->mm);
 	}
-	if (next->mm) {
-		if (next->fs_base != prev->fs_base || !prev->mm)
-			wrmsr(MSR_FS_BASE, next->fs_base);
-		if (next->gs_base != prev->gs_base || !prev->mm)
-			wrmsr(MSR_KERNEL_GS_BASE, next->gs_base);
+	if (next->mm)
 		fpu_switch_in(next);
-	}
 	set_kernel_stack(next->kstack_top);
 	this_cpu_write(current_task, next);
 }
