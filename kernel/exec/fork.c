@@ -105,6 +105,7 @@ struct signal_struct *signal_alloc(void)
 	init_waitqueue_head(&g->wait_chldexit);
 	init_waitqueue_head(&g->pidfd_wq);
 	init_waitqueue_head(&g->stop_wq);
+	init_waitqueue_head(&g->cpu_wq);
 	timer_setup(&g->real_timer, real_timer_expired);
 	g->cap_permitted = g->cap_effective = g->cap_bset = CAP_ALL;
 	g->dumpable = true;

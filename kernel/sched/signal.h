@@ -107,6 +107,7 @@ struct signal_struct {
 	struct list_head posix_timers;    /* [h] kernel/time/posix_timer.c's */
 	int next_timer_id;                /* [h] */
 	bool cpu_timers; /* [h] something here counts CPU time: check it at each tick */
+	struct wait_queue_head cpu_wq;        /* who sleeps on a clock of its CPU time */
 	int oom_score_adj, oom_score_adj_min; /* [a] kernel/mm/oom.c; the lowest that root set */
 };
 

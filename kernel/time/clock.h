@@ -54,6 +54,11 @@ void cpu_clock_put(struct cpu_clock *c);
 /* ns. The handlers of the task's process locked. */
 u64 cpu_clock_read_locked(const struct cpu_clock *c);
 u64 cpu_clock_read(const struct cpu_clock *c);
+/*
+ * clock_nanosleep(2) on clock @id: for @ns of its time, or until it shows @ns. -EINVAL for nobody's
+ * clock and for the caller's own thread's, -EOPNOTSUPP for that by its fixed id.
+ */
+long cpu_clock_sleep(int id, bool absolute, u64 ns, struct timespec __user *urem);
 
 /* @expires, in steps of @interval, beyond @now; how many steps that were. */
 static inline u64 forward_past(u64 *expires, u64 interval, u64 now)

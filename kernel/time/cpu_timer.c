@@ -5,7 +5,9 @@
  * Such a timer can only expire while its process runs. So nothing is armed for it: the process is
  * marked (signal->cpu_timers), and the tick that samples a busy CPU (sched_tick()) sends a marked
  * process's task through run_cpu_timers() on its way back to user mode, where all of its timers are
- * compared with what it has used. They are late by up to a tick, 10 ms, never early.
+ * compared with what it has used. They are late by up to a tick, 10 ms, never early. Who sleeps on
+ * the clock of a process, his own or another's, waits on its cpu_wq, is woken by such a tick, and
+ * compares for himself.
  *
  * Cost: nothing for a process without such timers; else a walk over its threads and timers at each
  * tick of CPU time that it uses.
@@ -13,6 +15,7 @@
  * LOCKING: sighand->lock of the process guards the timers and the mark; the clocks are read under it.
  */
 #include "kernel/exec/process.h"
+#include "kernel/mm/uaccess.h"
 #include "kernel/time/clock.h"
 
 /* ---- the clocks ---- */
@@ -127,6 +130,82 @@ void run_cpu_timers(void)
 	armed = check_cpu_itimers(g, used);
 	armed |= check_posix_cpu_timers(g);
 	armed |= check_cpu_limit(sh, g, cputime_sum(used));
+	/* Who is in the queue marks the process again, under this lock, before he sleeps. */
 	WRITE_ONCE(g->cpu_timers, armed);
 	unlock_sighand(sh, flags);
+	wake_up_all(&g->cpu_wq);
+}
+
+/* ---- sleeping ---- */
+
+/* Has the clock come to @until? Else the next tick of the process wakes its cpu_wq. */
+static bool cpu_time_reached(const struct cpu_clock *c, u64 until)
+{
+	struct signal_struct *g = c->task->signal;
+	struct sighand *sh;
+	bool reached;
+	u64 flags;
+
+	sh = lock_sighand(g, &flags);
+	reached = cpu_clock_read_locked(c) >= until;
+	if (!reached)
+		WRITE_ONCE(g->cpu_timers, true);
+	unlock_sighand(sh, flags);
+	return reached;
+}
+
+static long restart_cpu_sleep(struct task *t);
+
+/* Until the clock shows @until. @urem: where the rest goes, NULL for nobody. */
+static long cpu_sleep_until(int id, struct cpu_clock *c, u64 until, struct timespec __user *urem)
+{
+	struct task *t = current;
+	struct timespec rest;
+	u64 now;
+
+	if (!wait_event_interruptible(&c->task->signal->cpu_wq, cpu_time_reached(c, until)))
+		return 0;
+	now = cpu_clock_read(c);
+	rest = ns_to_timespec(until > now ? until - now : 0);
+	if (urem && copy_to_user(urem, &rest, sizeof(rest)))
+		return -EFAULT;
+	t->restart_fn = restart_cpu_sleep;
+	t->restart_deadline = until;
+	t->restart_args[0] = (u64)urem;
+	t->restart_args[1] = (u64)id;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static long restart_cpu_sleep(struct task *t)
+{
+	int id = (int)t->restart_args[1];
+	struct cpu_clock c;
+	long ret;
+
+	if (cpu_clock_get(id, false, &c))
+		return -EINVAL;
+	ret = cpu_sleep_until(id, &c, t->restart_deadline,
+			      (struct timespec __user *)t->restart_args[0]);
+	cpu_clock_put(&c);
+	return ret;
+}
+
+long cpu_clock_sleep(int id, bool absolute, u64 ns, struct timespec __user *urem)
+{
+	struct cpu_clock c;
+	long ret = -EINVAL;
+
+	if (id == CLOCK_THREAD_CPUTIME_ID)
+		return -EOPNOTSUPP;
+	if (cpu_clock_get(id, false, &c))
+		return -EINVAL;
+	if (!c.process && c.task == current)
+		goto out; /* while it sleeps the time does not come */
+	ret = cpu_sleep_until(id, &c, absolute ? ns : cpu_clock_read(&c) + ns,
+			      absolute ? NULL : urem);
+	if (absolute && ret == -ERESTART_RESTARTBLOCK)
+		ret = -ERESTARTNOHAND; /* simply slept for again */
+out:
+	cpu_clock_put(&c);
+	return ret;
 }

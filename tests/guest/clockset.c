@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,10 +145,37 @@ static void test_sleep(void)
 	jump(-HOUR - 1);
 }
 
+static void test_adjtimex(void)
+{
+	struct timex tx = {.modes = ADJ_SETOFFSET, .time = {HOUR - 1, 900000}};
+	time_t before = now(), after;
+
+	must(adjtimex(&tx));
+	after = now();
+	ok(after >= before + HOUR - 1 && after < before + HOUR + 60, "ADJ_SETOFFSET");
+	tx = (struct timex){.modes = ADJ_SETOFFSET | ADJ_NANO, .time = {-HOUR, 100000000}};
+	must(adjtimex(&tx));
+	after = now();
+	ok(after >= before && after < before + 60, "and back");
+	tx = (struct timex){.modes = ADJ_MAXERROR | ADJ_STATUS, .maxerror = 500};
+	ok(adjtimex(&tx) == TIME_OK, "synchronised");
+	tx = (struct timex){.modes = ADJ_OFFSET | ADJ_STATUS, .status = STA_UNSYNC, .offset = 10};
+	ok(adjtimex(&tx) == -1 && errno == EINVAL, "no slewing");
+	tx.modes = ADJ_OFFSET_SINGLESHOT;
+	ok(adjtimex(&tx) == -1 && errno == EINVAL, "nor by adjtime");
+	tx.modes = 0;
+	ok(adjtimex(&tx) == TIME_OK && tx.maxerror == 500, "what was said is kept");
+	must(setuid(1));
+	ok(adjtimex(&tx) == TIME_OK, "anybody may look");
+	tx.modes = ADJ_STATUS;
+	ok(adjtimex(&tx) == -1 && errno == EPERM, "only root may set");
+}
+
 int main(void)
 {
 	test_timerfd();
 	test_posix_timer();
 	test_sleep();
+	test_adjtimex(); /* the last: root no more */
 	return failures != 0;
 }
