@@ -34,11 +34,15 @@ static inline void pty_close(struct pty p)
 	close(p.m);
 }
 
+/* A signal that the keyboard raises may come while its echo is awaited. */
 static inline bool ready(int fd, short events)
 {
 	struct pollfd pfd = {.fd = fd, .events = events};
+	int n;
 
-	return poll(&pfd, 1, PATIENCE) == 1 && (pfd.revents & events);
+	while ((n = poll(&pfd, 1, PATIENCE)) < 0 && errno == EINTR)
+		;
+	return n == 1 && (pfd.revents & events);
 }
 
 static inline bool put(int fd, const char *text)
@@ -55,6 +59,8 @@ static inline bool sees(int fd, const char *want)
 	while (n < len && ready(fd, POLLIN)) {
 		ssize_t r = read(fd, got + n, len - n);
 
+		if (r < 0 && errno == EINTR)
+			continue;
 		if (r <= 0)
 			break;
 		n += (size_t)r;

@@ -1,4 +1,4 @@
-/* sweep: removes everything below /tmp, whatever a program that was cut short has left there. */
+/* sweep: removes everything below /tmp and /dev/shm, whatever a program that was cut short has left there. */
 #define _XOPEN_SOURCE 700
 #include <ftw.h>
 #include <stdio.h>
@@ -11,9 +11,12 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 
 int main(void)
 {
-	if (nftw("/tmp", visit, 16, FTW_DEPTH | FTW_PHYS)) {
-		perror("/tmp");
-		return 1;
-	}
+	static const char *const places[] = {"/tmp", "/dev/shm"};
+
+	for (int i = 0; i < 2; i++)
+		if (nftw(places[i], visit, 16, FTW_DEPTH | FTW_PHYS)) {
+			perror(places[i]);
+			return 1;
+		}
 	return 0;
 }
