@@ -18,6 +18,12 @@ static inline void eventpoll_release(struct file *file)
 		__eventpoll_release(file);
 }
 
+/*
+ * The file that @epfile watches under number @fd, of several the one after @skip others; only to be
+ * compared, for it may be gone. ERR_PTR(-EINVAL): no epoll, -ENOENT. O(items). Process context.
+ */
+const struct file *eventpoll_target(struct file *epfile, int fd, unsigned skip);
+
 /* A new epoll without a descriptor, flags as open files have them; ERR_PTR(-ENOMEM, -ENFILE). */
 struct file *eventpoll_file(u32 flags);
 

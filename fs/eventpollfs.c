@@ -272,6 +272,25 @@ static void ep_show_fdinfo(struct seq *s, struct file *file)
 	mutex_unlock(&ep->mtx);
 }
 
+const struct file *eventpoll_target(struct file *epfile, int fd, unsigned skip)
+{
+	const struct file *target = ERR_PTR(-ENOENT);
+	struct eventpoll *ep = epfile->private_data;
+	struct epitem *epi;
+
+	if (!is_file_epoll(epfile))
+		return ERR_PTR(-EINVAL);
+	mutex_lock(&ep->mtx);
+	rb_for_each_entry(epi, &ep->rbr, rbn) {
+		if (epi->ffd.fd == fd && !skip--) {
+			target = epi->ffd.file;
+			break;
+		}
+	}
+	mutex_unlock(&ep->mtx);
+	return target;
+}
+
 const struct file_operations eventpoll_fops = {
 	.poll = ep_eventpoll_poll,
 	.llseek = noop_llseek,

@@ -94,6 +94,17 @@ SYSCALL_DEFINE3(getresgid, u32 __user *, ur, u32 __user *, ue, u32 __user *, us)
 	return put_user_ids(g->gid, g->egid, g->sgid, ur, ue, us);
 }
 
+bool ptrace_may_access(const struct signal_struct *g)
+{
+	const struct signal_struct *me = current->signal;
+
+	if (me == g || capable(CAP_SYS_PTRACE))
+		return true;
+	return READ_ONCE(g->dumpable) && me->uid == g->uid && me->uid == g->euid &&
+	       me->uid == g->suid && me->gid == g->gid && me->gid == g->egid &&
+	       me->gid == g->sgid && !(g->cap_permitted & ~me->cap_permitted);
+}
+
 /* ---- changing ---- */
 
 /* The four user ids, or the four group ids. */

@@ -73,6 +73,12 @@ struct group_list {
 struct group_list *get_groups(struct signal_struct *g);
 void put_groups(struct group_list *l); /* any context */
 
+/*
+ * May the caller look into process @g, or take from it, as a debugger would? ptrace(2), "Ptrace access
+ * mode checking", by the real ids. tasklist_lock held.
+ */
+bool ptrace_may_access(const struct signal_struct *g);
+
 /* A new process is what @from is. Its groups are referenced. */
 void cred_copy(struct signal_struct *to, struct signal_struct *from);
 /*
