@@ -184,16 +184,19 @@ static int unshare_fs(void)
 }
 
 /*
- * A thread cannot leave its group, so what only threads share can be named by one that is alone. There
- * are no name spaces: EINVAL, as from a Linux that was built without.
+ * A thread cannot leave its group, so what only threads share can be named by one that is alone.
  */
 SYSCALL_DEFINE1(unshare, u64, flags)
 {
 	const u64 of_threads = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
 	int err = 0;
 
-	if (flags & ~(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | of_threads))
+	if (flags & ~(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_NAMESPACES | CLONE_NEWUSER |
+		      of_threads))
 		return -EINVAL;
+	err = no_namespaces(flags);
+	if (err)
+		return err;
 	if ((flags & of_threads) && READ_ONCE(current->signal->nr_threads) > 1)
 		return -EINVAL;
 	if ((flags & CLONE_FS) && refcount_read(&current->fs->refs) > 1)

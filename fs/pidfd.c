@@ -6,6 +6,8 @@
  * It becomes readable when the last thread of the process has ended, whether or not the parent has
  * waited yet, and stays so. That is all there is to wait for; there is nothing to read.
  *
+ * An open folder /proc/PID names a process as safely, and pidfd_send_signal(2) takes one as well.
+ *
  * The file holds a reference to the process's struct signal_struct, whose pidfd_wq is the queue that
  * poll() shows. kernel/exec asks for such files (CLONE_PIDFD) and about them (waitid, signals) through
  * pidfd_ops, because it does not know what a file is.
@@ -14,6 +16,7 @@
  * last thread out before it wakes the queue.
  */
 #include "fs/internal.h"
+#include "fs/proc.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
@@ -98,7 +101,43 @@ static struct signal_struct *pidfd_get(unsigned fd, bool *nonblock)
 	return g;
 }
 
-static const struct pidfd_ops ops = {pidfd_prepare, pidfd_finish, pidfd_get};
+/* Whom an open folder /proc/PID is of, referenced; -EBADF: it is no such folder, -ESRCH. */
+static struct signal_struct *proc_folder_process(const struct file *f)
+{
+	struct signal_struct *g;
+	struct task *t;
+
+	/* Not task/TID, of which ref->fd says that it is a thread's. */
+	if (f->f_op != &proc_pid_fops || proc_ref(f->f_inode)->fd)
+		return ERR_PTR(-EBADF);
+	t = get_ref_task(proc_ref(f->f_inode));
+	if (!t)
+		return ERR_PTR(-ESRCH);
+	g = t->signal;
+	if (g)
+		refcount_inc(&g->refs);
+	task_put(t);
+	return g ? g : ERR_PTR(-EPERM);
+}
+
+static struct signal_struct *pidfd_get_target(unsigned fd)
+{
+	struct fd f = fdget(fd);
+	struct signal_struct *g;
+
+	if (!f.file)
+		return ERR_PTR(-EBADF);
+	if (f.file->f_op == &pidfd_fops) {
+		g = f.file->private_data;
+		refcount_inc(&g->refs);
+	} else {
+		g = proc_folder_process(f.file);
+	}
+	fdput(f);
+	return g;
+}
+
+static const struct pidfd_ops ops = {pidfd_prepare, pidfd_finish, pidfd_get, pidfd_get_target};
 
 static __init int pidfd_init(void)
 {
@@ -147,17 +186,6 @@ SYSCALL_DEFINE2(pidfd_open, pid_t, pid, unsigned, flags)
 	return fd_install_new(file, O_CLOEXEC);
 }
 
-/* As for tracing it, ptrace(2): root, or all its ids are the caller's real ones. */
-static bool may_take_files(const struct signal_struct *g)
-{
-	const struct signal_struct *me = current->signal;
-
-	if (me == g || capable(CAP_SYS_PTRACE))
-		return true;
-	return READ_ONCE(g->dumpable) && me->uid == g->uid && me->uid == g->euid &&
-	       me->uid == g->suid && me->gid == g->gid && me->gid == g->egid && me->gid == g->sgid;
-}
-
 /* A file of another process, which may have no descriptors any more. */
 static struct file *get_file_of(struct signal_struct *g, unsigned fd)
 {
@@ -168,7 +196,7 @@ static struct file *get_file_of(struct signal_struct *g, unsigned fd)
 
 	spin_lock_irqsave(&tasklist_lock, flags);
 	t = g->leader;
-	allowed = may_take_files(g);
+	allowed = ptrace_may_access(g);
 	if (t)
 		task_get(t);
 	spin_unlock_irqrestore(&tasklist_lock, flags);

@@ -53,6 +53,8 @@ struct mm *get_task_mm(struct task *t);
 /* An inode of @t's folder, or of one below, owned by its user; ERR_PTR. */
 struct inode *task_inode(struct super_block *sb, struct task *t, u32 mode,
 			 const struct pid_entry *e, unsigned fd);
+/* An open /proc/PID; or task/TID, and then proc_ref()->fd is not 0. */
+extern const struct file_operations proc_pid_fops;
 struct inode *pid_dir_inode(struct super_block *sb, pid_t pid); /* ERR_PTR(-ENOENT) */
 int pid_show(const struct proc_ref *ref, struct seq *s);        /* -ESRCH */
 int pid_store(const struct proc_ref *ref, const char *text);    /* -EIO: cannot be written */

@@ -23,7 +23,6 @@
 
 static const struct pid_entry pid_entries[];
 static const struct inode_operations pid_iops;
-static const struct file_operations pid_fops;
 
 /* ---- finding the process ---- */
 
@@ -537,7 +536,7 @@ static struct inode *dir_inode(struct super_block *sb, pid_t pid, struct task *o
 	task_put(t);
 	if (!IS_ERR(i)) {
 		i->i_op = &pid_iops;
-		i->i_fop = &pid_fops;
+		i->i_fop = &proc_pid_fops;
 	}
 	return i;
 }
@@ -636,7 +635,7 @@ static int task_iterate(struct file *file, struct dir_context *ctx)
 
 static const struct inode_operations pid_iops = {.lookup = pid_lookup};
 static const struct inode_operations task_iops = {.lookup = task_lookup};
-static const struct file_operations pid_fops = DIR_FOPS(pid_iterate);
+const struct file_operations proc_pid_fops = DIR_FOPS(pid_iterate);
 static const struct file_operations task_fops = DIR_FOPS(task_iterate);
 
 static const struct pid_entry pid_entries[] = {

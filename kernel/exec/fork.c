@@ -44,11 +44,6 @@ struct clone_params {
 	pid_t set_tid; /* the child's id, 0: any */
 };
 
-/* Flags that ask for things Pollux does not have; clone(2) says EINVAL for a kernel without them. */
-#define CLONE_UNSUPPORTED \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
-	 CLONE_NEWPID | CLONE_NEWNET | CLONE_INTO_CGROUP)
-
 const struct pidfd_ops *pidfd_ops;
 
 static struct kmem_cache *signal_cache, *sighand_cache;
@@ -434,7 +429,10 @@ static int check_flags(const struct clone_params *p)
 		return -EINVAL;
 	if ((f & CLONE_SETTLS) && p->tls >= USER_TOP)
 		return -EPERM;
-	return f & CLONE_UNSUPPORTED ? -EINVAL : 0;
+	if ((f & CLONE_INTO_CGROUP) || ((f & CLONE_THREAD) && (f & CLONE_NEWPID)) ||
+	    ((f & CLONE_FS) && (f & CLONE_NEWNS)))
+		return -EINVAL;
+	return no_namespaces(f);
 }
 
 /*

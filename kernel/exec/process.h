@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "kernel/exec/cred.h"
 #include "kernel/sched/signal.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/ktime.h"
@@ -36,6 +37,23 @@
 #define CLONE_IO             0x80000000ull
 #define CLONE_CLEAR_SIGHAND  0x100000000ull
 #define CLONE_INTO_CGROUP    0x200000000ull
+
+/* Without one of these a child shares its parent's. */
+#define CLONE_NAMESPACES \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET)
+
+/*
+ * There are no name spaces: 0 if @flags ask for none, or -EINVAL, as from a Linux that was built
+ * without. Whether the caller might have one comes first: -EPERM.
+ */
+static inline int no_namespaces(u64 flags)
+{
+	if (flags & CLONE_NEWUSER)
+		return -EINVAL;
+	if (!(flags & CLONE_NAMESPACES))
+		return 0;
+	return capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+}
 
 struct posix_timer;
 
@@ -80,6 +98,8 @@ struct pidfd_ops {
 	void (*finish)(int fd, struct file *file, struct signal_struct *g);
 	/* Whom @fd means, with a reference, and O_NONBLOCK; NULL: no such descriptor. */
 	struct signal_struct *(*get)(unsigned fd, bool *nonblock);
+	/* The same; an open /proc/PID will do, too. ERR_PTR: -EBADF, -ESRCH (the folder's has ended). */
+	struct signal_struct *(*get_target)(unsigned fd);
 };
 extern const struct pidfd_ops *pidfd_ops; /* [I] set at start-up */
 

@@ -381,15 +381,14 @@ SYSCALL_DEFINE4(pidfd_send_signal, int, pidfd, int, sig, const siginfo_t __user 
 {
 	struct signal_struct *g;
 	siginfo_t info;
-	bool nonblock;
 	int ret;
 	u64 irq;
 
 	if (flags)
 		return -EINVAL;
-	g = pidfd_ops->get((unsigned)pidfd, &nonblock);
-	if (!g)
-		return -EBADF;
+	g = pidfd_ops->get_target((unsigned)pidfd);
+	if (IS_ERR(g))
+		return (int)PTR_ERR(g);
 	ret = get_pidfd_siginfo(&info, uinfo, sig, g);
 	if (!ret) {
 		spin_lock_irqsave(&tasklist_lock, irq);

@@ -312,6 +312,34 @@ static void test_proc(void)
 	close(fd);
 }
 
+/* An open /proc/PID will do, for signals and for nothing else. */
+static void test_folder(void)
+{
+	pid_t pid = sleeper();
+	char path[64];
+	int fd, other;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fd = must(open(path, O_RDONLY | O_DIRECTORY));
+	ok(send_signal(fd, 0, NULL, 0) == 0, "a signal by way of /proc/PID");
+	fails(syscall(SYS_pidfd_getfd, fd, 0, 0), EBADF);
+	fails(waitid(P_PIDFD, fd, &(siginfo_t){0}, WEXITED), EBADF);
+	other = must(openat(fd, "task", O_RDONLY));
+	fails(send_signal(other, 0, NULL, 0), EBADF);
+	close(other);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, pid);
+	other = must(open(path, O_RDONLY));
+	fails(send_signal(other, 0, NULL, 0), EBADF);
+	close(other);
+	other = must(open("/proc", O_RDONLY));
+	fails(send_signal(other, 0, NULL, 0), EBADF);
+	close(other);
+	must(send_signal(fd, SIGKILL, NULL, 0));
+	must(waitpid(pid, NULL, 0));
+	fails(send_signal(fd, SIGTERM, NULL, 0), ESRCH);
+	close(fd);
+}
+
 int main(void)
 {
 	test_errors();
@@ -323,5 +351,6 @@ int main(void)
 	test_clone();
 	test_threads();
 	test_proc();
+	test_folder();
 	return tap_done();
 }

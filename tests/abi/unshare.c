@@ -56,6 +56,28 @@ static void *in_thread(void *unused)
 	return NULL;
 }
 
+/* Who may nothing may not have name spaces, whether there are any or not. */
+static int without_rights(void)
+{
+	const int kinds[] = {CLONE_NEWPID, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS};
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid) {
+		waitpid(pid, &status, 0);
+		return status;
+	}
+	if (!geteuid() && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+		_exit(99);
+	for (int i = 0; i < 5; i++) {
+		if (unshare(kinds[i]) != -1 || errno != EPERM)
+			_exit(i + 1);
+		if (syscall(SYS_clone, kinds[i] | SIGCHLD, 0, 0, 0, 0) != -1 || errno != EPERM)
+			_exit(i + 11);
+	}
+	_exit(0);
+}
+
 int main(void)
 {
 	pthread_t t;
@@ -68,6 +90,7 @@ int main(void)
 	check(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM, "all three", true, true);
 	fails(unshare(1), EINVAL);
 	fails(unshare(CLONE_SETTLS), EINVAL);
+	ok(without_rights() == 0, "name spaces for somebody without rights: EPERM");
 	ok(unshare(CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) == 0, "alone, a thread is its group");
 	fd = open("/dev/null", O_RDONLY);
 	pthread_create(&t, NULL, in_thread, NULL);
