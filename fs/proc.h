@@ -48,8 +48,6 @@ bool proc_emit_dots(struct file *file, struct dir_context *ctx);
 /* ---- proc_pid.c ---- */
 /* The process behind @ref with a reference, or NULL when it has ended. */
 struct task *get_ref_task(const struct proc_ref *ref);
-/* Its address space with one more user, or NULL. */
-struct mm *get_task_mm(struct task *t);
 /* An inode of @t's folder, or of one below, owned by its user; ERR_PTR. */
 struct inode *task_inode(struct super_block *sb, struct task *t, u32 mode,
 			 const struct pid_entry *e, unsigned fd);
@@ -64,6 +62,9 @@ size_t next_pids(pid_t from, struct task *of, pid_t *out, size_t max);
 extern const struct inode_operations proc_place_iops, proc_fd_iops;
 extern const struct file_operations proc_fd_fops;
 int proc_show_fdinfo(struct task *t, const struct proc_ref *ref, struct seq *s);
+
+/* ---- proc_mem.c ---- */
+extern const struct file_operations proc_mem_fops;
 
 /* ---- mountcalls.c ---- */
 void show_mounts(struct seq *s);

@@ -37,19 +37,6 @@ struct task *get_ref_task(const struct proc_ref *ref)
 	return t;
 }
 
-struct mm *get_task_mm(struct task *t)
-{
-	struct mm *mm;
-	u64 flags;
-
-	spin_lock_irqsave(&tasklist_lock, flags);
-	mm = list_empty(&t->pid_link) ? NULL : READ_ONCE(t->mm);
-	if (mm && !refcount_inc_not_zero(&mm->users))
-		mm = NULL;
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return mm;
-}
-
 /* Keeps the @max smallest numbers, sorted. */
 static size_t keep_smallest(pid_t *out, size_t n, size_t max, pid_t pid)
 {
@@ -256,7 +243,7 @@ static int show_memory(struct task *t, struct seq *s, bool env)
 	from = env ? mm->env_start : mm->arg_start;
 	to = env ? mm->env_end : mm->arg_end;
 	while (buf && from < to) {
-		size_t n = mm_read(mm, from, buf, min(to - from, PAGE_SIZE));
+		size_t n = mm_access(mm, from, buf, min(to - from, PAGE_SIZE), MM_FORCE);
 
 		if (!n)
 			break;
@@ -647,6 +634,7 @@ static const struct pid_entry pid_entries[] = {
 	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false, NULL},
 	{"limits", S_IFREG | 0444, show_limits, NULL, NULL, false, NULL},
 	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false, NULL},
+	{"mem", S_IFREG | 0600, NULL, NULL, &proc_mem_fops, false, NULL},
 	{"mountinfo", S_IFREG | 0444, show_pid_mountinfo, NULL, &proc_mounts_fops, false, NULL},
 	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, &proc_mounts_fops, false, NULL},
 	{"oom_score", S_IFREG | 0444, show_oom_score, NULL, NULL, false, NULL},

@@ -92,7 +92,10 @@ static int fill_object(struct vm_area *vma, u64 *pte, u64 addr, bool write)
 	return copy ? 0 : -ENOMEM;
 }
 
-/* A write to a page that is mapped read-only in a writable area. */
+/*
+ * A write to a page that is mapped read-only. In an area that is not writable either, where only
+ * mm_access() writes, it stays read-only.
+ */
 static int make_writable(struct vm_area *vma, u64 *pte, u64 addr)
 {
 	struct page *old = pte_page(*pte), *copy;
@@ -100,7 +103,7 @@ static int make_writable(struct vm_area *vma, u64 *pte, u64 addr)
 
 	/* Nobody else holds it: nobody can, without going through this entry. */
 	if ((vma->flags & VM_SHARED) || (!zero && refcount_read(&old->refs) == 1)) {
-		WRITE_ONCE(*pte, *pte | PTE_W | PTE_D | PTE_A);
+		WRITE_ONCE(*pte, *pte | pte_prot(vma, true));
 		tlb_flush_local_page(addr);
 		return 0;
 	}
@@ -153,10 +156,28 @@ static bool access_allowed(const struct vm_area *vma, bool write, bool exec)
 	return vma->flags & VM_ACCESS_FLAGS;
 }
 
+/* Makes the entry of a page what an access asks for, which is allowed. */
+static int fill_page(struct vm_area *vma, u64 addr, bool write)
+{
+	u64 *pte;
+
+	if (unlikely(vma->mm->oom) && !(vma->flags & VM_SHARED))
+		return -EFAULT; /* what was here may have been taken */
+	pte = pte_make(vma->mm->pgd, addr);
+	if (!pte)
+		return -ENOMEM;
+	if (!*pte)
+		return vma->ops ? fill_object(vma, pte, addr, write) : fill_anon(vma, pte, write);
+	if (write && !(*pte & PTE_W))
+		return make_writable(vma, pte, addr);
+	/* Another thread was first, or this CPU's TLB was behind. */
+	tlb_flush_local_page(addr);
+	return 0;
+}
+
 int fault_locked(struct mm *mm, u64 addr, bool write, bool exec, int *code)
 {
 	struct vm_area *vma = find_vma_above(mm, addr);
-	u64 *pte;
 
 	addr &= PAGE_MASK;
 	*code = SEGV_MAPERR;
@@ -170,18 +191,7 @@ int fault_locked(struct mm *mm, u64 addr, bool write, bool exec, int *code)
 		*code = SEGV_ACCERR;
 		return -EFAULT;
 	}
-	if (unlikely(mm->oom) && !(vma->flags & VM_SHARED))
-		return -EFAULT; /* what was here may have been taken */
-	pte = pte_make(mm->pgd, addr);
-	if (!pte)
-		return -ENOMEM;
-	if (!*pte)
-		return vma->ops ? fill_object(vma, pte, addr, write) : fill_anon(vma, pte, write);
-	if (write && !(*pte & PTE_W))
-		return make_writable(vma, pte, addr);
-	/* Another thread was first, or this CPU's TLB was behind. */
-	tlb_flush_local_page(addr);
-	return 0;
+	return fill_page(vma, addr, write);
 }
 
 int handle_mm_fault(struct mm *mm, u64 addr, bool write, bool exec, int *code)
@@ -264,38 +274,44 @@ void do_page_fault(struct pt_regs *regs, u64 error_code, u64 addr)
 
 /* ---- other processes' memory ---- */
 
-/* The page at @addr with a reference, or NULL. */
-static struct page *get_user_page(struct mm *mm, u64 addr)
+/* May it be done from outside? MM_FORCE: what ptrace(2) may, but not change what others see, too. */
+static bool remote_allowed(const struct vm_area *vma, int how)
 {
-	struct page *p = NULL;
-	u64 *pte, next;
-	int code;
-
-	mutex_lock(&mm->lock);
-	if (find_vma(mm, addr) && !fault_locked(mm, addr, false, false, &code)) {
-		pte = pte_find(mm->pgd, addr, &next);
-		p = pte_page(*pte);
-		if (!(p->flags & PG_RESERVED))
-			get_page(p);
-	}
-	mutex_unlock(&mm->lock);
-	return p;
+	if (how & MM_WRITE)
+		return (vma->flags & VM_WRITE) || ((how & MM_FORCE) && !(vma->flags & VM_SHARED));
+	return (vma->flags & VM_READ) || (how & MM_FORCE);
 }
 
-size_t mm_read(struct mm *mm, u64 addr, void *buf, size_t len)
+/* The page at @addr; to be written, a copy of the process's own. NULL: there is none. mm->lock held. */
+static void *remote_page(struct mm *mm, u64 addr, int how)
+{
+	struct vm_area *vma = find_vma(mm, addr);
+	u64 *pte, next;
+
+	if (!vma || !remote_allowed(vma, how) || fill_page(vma, addr & PAGE_MASK, how & MM_WRITE))
+		return NULL;
+	pte = pte_find(mm->pgd, addr, &next);
+	return page_address(pte_page(*pte));
+}
+
+size_t mm_access(struct mm *mm, u64 addr, void *buf, size_t len, int how)
 {
 	size_t done = 0;
 
 	while (done < len && addr + done < USER_TOP) {
 		u64 a = addr + done, off = a & ~PAGE_MASK;
 		size_t n = min(PAGE_SIZE - off, len - done);
-		struct page *p = get_user_page(mm, a);
+		char *page;
 
-		if (!p)
+		mutex_lock(&mm->lock);
+		page = remote_page(mm, a, how);
+		if (page && (how & MM_WRITE))
+			memcpy(page + off, (char *)buf + done, n);
+		else if (page)
+			memcpy((char *)buf + done, page + off, n);
+		mutex_unlock(&mm->lock);
+		if (!page)
 			break;
-		memcpy((char *)buf + done, page_address(p) + off, n);
-		if (!(p->flags & PG_RESERVED))
-			put_page(p);
 		done += n;
 	}
 	return done;

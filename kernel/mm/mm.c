@@ -16,6 +16,7 @@
 #include "kernel/mm/oom.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/slab.h"
+#include "kernel/sched/task.h"
 #include "kernel/lib/init.h"
 
 static struct kmem_cache *mm_cache;
@@ -143,4 +144,17 @@ void mm_drop(struct mm *mm)
 	BUG_ON(mm->cpumask);
 	pgd_free(mm->pgd);
 	kmem_cache_free(mm_cache, mm);
+}
+
+struct mm *get_task_mm(struct task *t)
+{
+	struct mm *mm;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	mm = list_empty(&t->pid_link) ? NULL : READ_ONCE(t->mm);
+	if (mm && !refcount_inc_not_zero(&mm->users))
+		mm = NULL;
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return mm;
 }

@@ -171,5 +171,19 @@ void mapping_init(struct address_space *m);
  */
 void mapping_unmap(struct address_space *m, u64 start, u64 end, bool copies);
 
-/* Copies from another process's memory for /proc; bytes copied, stops at a hole. */
-size_t mm_read(struct mm *mm, u64 addr, void *buf, size_t len);
+/*
+ * Copies from or to another process's memory; bytes copied, stops where there is none or no right to
+ * it. MM_FORCE: ptrace(2) reads what is mapped, and writes a private page (a breakpoint in a
+ * program's text), whatever the area's rights. Process context; takes mm->lock.
+ */
+#define MM_WRITE 0x1
+#define MM_FORCE 0x2
+size_t mm_access(struct mm *mm, u64 addr, void *buf, size_t len, int how);
+struct iov_iter;
+/* The same, of @len bytes at most, with the user memory of @it; -ENOMEM. */
+ssize_t mm_access_iter(struct mm *mm, u64 addr, size_t len, struct iov_iter *it, int how);
+struct task;
+/* The address space of @t with one more user, or NULL. Takes tasklist_lock. */
+struct mm *get_task_mm(struct task *t);
+/* The same if the caller may trace @t, else ERR_PTR(-EPERM). */
+struct mm *get_accessible_mm(struct task *t);

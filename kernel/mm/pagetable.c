@@ -219,7 +219,7 @@ u64 pte_prot(const struct vm_area *vma, bool write)
 	if (!(vma->flags & VM_EXEC))
 		prot |= PTE_NX;
 	if (write)
-		prot |= PTE_W | PTE_D;
+		prot |= PTE_D | (vma->flags & VM_WRITE ? PTE_W : 0);
 	return prot;
 }
 

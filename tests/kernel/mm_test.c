@@ -417,7 +417,7 @@ KTEST(mm_dup_cow)
 	EXPECT(b && b->nr_pages == 1 && b->total_vm == 64);
 	EXPECT(!(*pte & PTE_W));
 	EXPECT(refcount_read(&phys_to_page(pa)->refs) == 2);
-	EXPECT(mm_read(b, AT, text, 7) == 7 && !strcmp(text, "parent"));
+	EXPECT(mm_access(b, AT, text, 7, 0) == 7 && !strcmp(text, "parent"));
 
 	/* The child writes: a page of its own. The parent then has its page alone. */
 	EXPECT(!handle_mm_fault(b, AT, true, false, &code));
