@@ -6,9 +6,11 @@
 
 #include "kernel/lib/types.h"
 
+#define MSR_SYSENTER_CS    0x174
 #define MSR_EFER           0xc0000080
 #define MSR_STAR           0xc0000081
 #define MSR_LSTAR          0xc0000082
+#define MSR_CSTAR          0xc0000083
 #define MSR_SYSCALL_MASK   0xc0000084
 #define MSR_FS_BASE        0xc0000100
 #define MSR_GS_BASE        0xc0000101

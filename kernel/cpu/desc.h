@@ -28,6 +28,9 @@ void idt_init(void);
 void desc_init_cpu(u8 *ist_stacks);
 #define IST_STACK_SIZE 8192
 
+/* Makes @entries this CPU's LDT; none with @count 0. Interrupts off. */
+void desc_load_ldt(const u64 *entries, u64 count);
+
 /* Where this CPU's next entry from user mode puts its pt_regs: below @top. Interrupts off. */
 static inline void set_kernel_stack(u64 top)
 {

@@ -26,15 +26,16 @@
 extern current_task
 extern cpu_kernel_stack
 extern cpu_user_rsp
+extern espfix_frame
 extern syscall_table
 extern do_syscall
 extern do_trap
 extern do_paranoid_trap
 extern do_irq
-extern bad_user_rip
 extern exit_to_user_work
 
 global syscall_entry
+global syscall_entry32
 global syscall_whole_frame
 global ret_to_user
 global trap_stubs
@@ -129,6 +130,13 @@ syscall_entry:
 	mov	[rsp + PT_RAX], rax
 	jmp	ret_to_user
 
+; SYSCALL from code of 16 or 32 bits: it has no system calls. On the user's stack, with his gs.
+; in:  ecx = user eip, r11 = user rflags
+align 16
+syscall_entry32:
+	mov	eax, -ENOSYS
+	sysret
+
 ; Stands in syscall_table for a call that needs or changes the whole frame, for one that is traced
 ; and for one that is missing. do_syscall() finds the function by pt_regs.orig_rax.
 ; in:  rsp = return address in syscall_entry (not wanted), pt_regs above it
@@ -142,30 +150,42 @@ syscall_whole_frame:
 
 ; The last thing before user mode, whatever led into the kernel; a new task's first.
 ; in:  rsp = struct pt_regs of user mode; interrupts on or off
+;
+; Everything in pt_regs may be of the user's making, but that cs has privilege 3. So iretq may fault,
+; with the user's gs loaded; trap_common knows the place.
 align 16
 ret_to_user:
 	cli
 	mov	rax, [gs:current_task]
 	cmp	dword [rax + TASK_WORK], 0
 	jne	.work
-	; iretq to a non-canonical address would fault here, with the user's gs loaded.
-	mov	rax, [rsp + PT_RIP]
-	mov	rcx, rax
-	shl	rcx, 16
-	sar	rcx, 16
-	cmp	rax, rcx
-	jne	.bad_rip
+	test	byte [rsp + PT_SS], SELECTOR_LDT
+	jnz	.ldt_stack
 	POP_ALL
 	swapgs
+.iret:
 	iretq
 .work:
 	mov	rdi, rsp
 	call	exit_to_user_work
 	jmp	ret_to_user
-.bad_rip:
-	mov	rdi, rsp
-	call	bad_user_rip
-	jmp	ret_to_user
+; The stack segment may be one of 16 bits: from a stack that has the user's bits 16 to 31 (ldt.c).
+.ldt_stack:
+	mov	rax, [gs:espfix_frame]
+%assign i 0
+%rep 5
+	mov	rcx, [rsp + PT_RIP + i]
+	mov	[rax + i], rcx
+%assign i i + 8
+%endrep
+	mov	ecx, [rsp + PT_RSP]
+	and	ecx, 0xffff0000
+	or	rax, rcx
+	mov	[rsp + PT_ORIG_RAX], rax
+	POP_ALL
+	mov	rsp, [rsp + PT_ORIG_RAX - PT_RIP]
+	swapgs
+	jmp	.iret
 
 ; Traps.
 ; in:  the CPU's frame, an error code or 0, the interrupted rdi on the stack; edi = vector
@@ -180,9 +200,31 @@ trap_common:
 	call	.handle
 	jmp	ret_to_user
 .kernel:
+	lea	rax, [rel ret_to_user.iret]
+	cmp	[rsp + PT_RIP], rax
+	je	.bad_iret
 	call	.handle
 	POP_ALL
 	iretq
+; The way to user mode: as if the program itself had trapped, with the registers that it would have had.
+; The frame for iretq and the registers move to the top of the task's stack, where the frame may be
+; already and the registers then are just below: what is written here has been read before.
+.bad_iret:
+	swapgs
+	mov	rbx, [rsp + PT_RSP]
+	mov	rbp, rsp
+	mov	rsp, [gs:cpu_kernel_stack]
+%assign i PT_SIZE - 8
+%rep 5
+	push	qword [rbx + i - PT_RIP]
+%assign i i - 8
+%endrep
+%rep 16
+	push	qword [rbp + i]
+%assign i i - 8
+%endrep
+	call	.handle
+	jmp	ret_to_user
 ; do_trap(regs, vector, error code); the frame's error code becomes orig_rax = -1.
 .handle:
 	mov	esi, edi

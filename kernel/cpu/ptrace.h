@@ -17,16 +17,19 @@ struct pt_regs {
 };
 
 /*
- * Selectors have the values that they have in Linux, for signal frames show them. The order (unused
- * 32-bit code, data, code) is asked for by sysret.
+ * Selectors have the values that they have in Linux, for programs know them. The order of 32-bit code,
+ * data and code is asked for by sysret.
  */
+#define SELECTOR_LDT  4 /* the bit that asks the LDT */
 #define GDT_KERNEL_CS 0x10
 #define GDT_KERNEL_DS 0x18
+#define GDT_USER_CS32 0x23 /* 0x20 | 3 */
 #define GDT_USER_DS   0x2b /* 0x28 | 3 */
 #define GDT_USER_CS   0x33 /* 0x30 | 3 */
 #define GDT_TSS       0x40
+#define GDT_LDT       0x50
 /* A segment that is never used: its limit is the CPU's number (kernel/vdso/user.c). */
-#define GDT_CPU_NUMBER 0x53 /* 0x50 | 3 */
+#define GDT_CPU_NUMBER 0x7b /* 0x78 | 3 */
 
 static inline bool user_mode(const struct pt_regs *r)
 {

@@ -28,7 +28,9 @@ _Static_assert(offsetof(struct pt_regs, rax) == 80, "PT_RAX");
 _Static_assert(offsetof(struct pt_regs, rdi) == 112, "PT_RDI");
 _Static_assert(offsetof(struct pt_regs, orig_rax) == 120, "PT_ORIG_RAX");
 _Static_assert(offsetof(struct pt_regs, rip) == 128, "PT_RIP");
+_Static_assert(offsetof(struct pt_regs, cs) == 136, "PT_CS");
 _Static_assert(offsetof(struct pt_regs, rsp) == 152, "PT_RSP");
+_Static_assert(offsetof(struct pt_regs, ss) == 160, "PT_SS");
 _Static_assert(sizeof(struct pt_regs) == 168, "PT_SIZE");
 
 enum addr_kind { ADDR_NONE, ADDR_RIP };
@@ -157,10 +159,4 @@ void do_paranoid_trap(struct pt_regs *regs, u32 vector, u64 error)
 	if (vector == TRAP_DF && (kstack_guard_hit(cr2) || kstack_guard_hit(regs->rsp)))
 		panic_regs(regs, "kernel stack overflow at %lx", cr2);
 	panic_regs(regs, "%s, error code %lx, cr2 %lx", trap_name(vector), error, cr2);
-}
-
-void bad_user_rip(struct pt_regs *regs)
-{
-	local_irq_enable();
-	force_signal_fault(SIGSEGV, SI_KERNEL, 0);
 }

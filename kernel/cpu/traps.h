@@ -32,5 +32,3 @@ enum trap {
 void do_trap(struct pt_regs *regs, u32 vector, u64 error);
 /* Entry code only, on an IST stack, interrupts off. */
 void do_paranoid_trap(struct pt_regs *regs, u32 vector, u64 error);
-/* Entry code only: @regs would return to an address that is none. Makes it a SIGSEGV. */
-void bad_user_rip(struct pt_regs *regs);

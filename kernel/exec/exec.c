@@ -367,6 +367,7 @@ static void begin_new_program(struct exec *x)
 	t->sas_flags = SS_DISABLE;
 	t->restart_fn = NULL;
 	reset_fpu(x);
+	t->selectors = (struct selectors){0};
 	t->fs_base = t->gs_base = 0;
 	segments_reload_current();
 	publish_program(x);

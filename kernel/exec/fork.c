@@ -270,8 +270,13 @@ static void copy_registers(struct task *t, const struct clone_params *p)
 	if (p->stack)
 		regs->rsp = p->stack;
 	segments_sync_current();
-	t->fs_base = p->flags & CLONE_SETTLS ? p->tls : current->fs_base;
+	t->selectors = current->selectors;
+	t->fs_base = current->fs_base;
 	t->gs_base = current->gs_base;
+	if (p->flags & CLONE_SETTLS) {
+		t->selectors.fs = 0;
+		t->fs_base = p->tls;
+	}
 }
 
 static void copy_small_things(struct task *t, const struct clone_params *p)

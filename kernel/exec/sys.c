@@ -37,6 +37,7 @@ SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
 		if (addr >= USER_TOP)
 			return -EPERM;
 		segments_sync_current();
+		current->selectors.fs = 0;
 		current->fs_base = addr;
 		segments_reload_current();
 		return 0;
@@ -44,6 +45,7 @@ SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
 		if (addr >= USER_TOP)
 			return -EPERM;
 		segments_sync_current();
+		current->selectors.gs = 0;
 		current->gs_base = addr;
 		segments_reload_current();
 		return 0;

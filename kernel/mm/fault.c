@@ -17,6 +17,7 @@
  */
 #include "kernel/abi/errno.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/features.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/debug/kasan.h"
 #include "kernel/irq/preempt.h"
@@ -210,7 +211,10 @@ static void user_fault(u64 error_code, u64 addr)
 {
 	int code = SEGV_MAPERR, r = -EFAULT;
 
-	if (addr < USER_TOP)
+	/* SMAP: the CPU's own access for an instruction, which QEMU 7.2 makes of far returns. */
+	if (unlikely(cpu_has_smap && (error_code & (PF_PRESENT | PF_USER)) == PF_PRESENT))
+		code = SEGV_ACCERR;
+	else if (addr < USER_TOP)
 		r = handle_mm_fault(current->mm, addr, error_code & PF_WRITE, error_code & PF_INSTR,
 				    &code);
 	if (likely(!r))

@@ -12,6 +12,7 @@
  *			parent's, then the child's. Under it: whatever vm_ops->fault needs, none of
  *			which may be held around a user copy.
  */
+#include "kernel/cpu/ldt.h"
 #include "kernel/lib/printk.h"
 #include "kernel/mm/oom.h"
 #include "kernel/mm/pagetable.h"
@@ -78,7 +79,7 @@ struct mm *mm_dup(struct mm *old)
 {
 	struct mm *mm = mm_alloc();
 	struct vm_area *vma;
-	int r = 0;
+	int r;
 
 	if (!mm)
 		return NULL;
@@ -98,10 +99,11 @@ struct mm *mm_dup(struct mm *old)
 	mm->arg_end = old->arg_end;
 	mm->env_start = old->env_start;
 	mm->env_end = old->env_end;
+	r = ldt_dup(mm, old);
 	rb_for_each_entry(vma, &old->areas, node) {
-		r = dup_area(mm, old, vma);
 		if (r)
 			break;
+		r = dup_area(mm, old, vma);
 	}
 	/* The parent's writable entries have become read-only. */
 	tlb_flush_mm(old);
@@ -130,6 +132,7 @@ void mm_put(struct mm *mm)
 		vma_remove(mm, vma);
 	}
 	mutex_unlock(&mm->lock);
+	ldt_free(mm->ldt);
 	if (mm->exe)
 		mm_exe_put(mm->exe);
 	if (unlikely(mm->oom))

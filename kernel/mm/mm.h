@@ -112,6 +112,7 @@ struct mm {
 	u32 def_flags;                    /* [lock] of new areas: mlockall(2) */
 	bool membarrier;                  /* [a] registered for membarrier(2) */
 	u64 cpumask;                      /* [a] CPUs that have it loaded */
+	struct ldt *ldt;                  /* [lock; CPUs: cpu/ldt.c] its segments; mostly NULL */
 	void *exe;                        /* [I] the program's file, fs/'s own, or NULL */
 	int oom;                          /* [a] OOM_*: killed for its memory */
 };

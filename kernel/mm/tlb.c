@@ -16,6 +16,7 @@
  * (Intel SDM volume 3, 4.10.4).
  */
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/ldt.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/sched/task.h"
 
@@ -114,6 +115,7 @@ void mm_activate(struct mm *prev, struct mm *next)
 	if (this_cpu_read(loaded_mm) != next) {
 		this_cpu_write(loaded_mm, next);
 		write_cr3(virt_to_phys(next ? next->pgd : kernel_pgd));
+		ldt_load(next ? READ_ONCE(next->ldt) : NULL);
 	}
 	if (prev && prev != next)
 		__atomic_fetch_and(&prev->cpumask, ~bit, __ATOMIC_SEQ_CST);

@@ -169,7 +169,6 @@ static struct task *pick_next(struct rq *rq)
 static void switch_context(struct task *prev, struct task *next)
 {
 	fpu_switch_out(prev);
-	segments_switch(prev, next);
 	if (!next->mm) {
 		/* Kernel threads run in whatever address space is loaded; they only use the
 		 * kernel's half. */
@@ -182,6 +181,7 @@ static void switch_context(struct task *prev, struct task *next)
 		if (next->mm != this_cpu_read(loaded_mm))
 			mm_activate(prev->active_mm, next->mm);
 	}
+	segments_switch(prev, next);
 	if (next->mm)
 		fpu_switch_in(next);
 	set_kernel_stack(next->kstack_top);

@@ -5,9 +5,9 @@
  * stack; the handler returns into a few instructions of the C library (sa_restorer) that call
  * rt_sigreturn, which reads the state back. In between the state belongs to the user, who may change
  * it (that is how a handler moves the program on) or forge it. So nothing that comes back is
- * trusted: the segment selectors are always the user's own, of the flags only the harmless ones are
- * taken, rip is looked at once more on the way out (ret_to_user), and the vector state goes through
- * fpu_reload_current(), which takes out what XRSTOR would fault on.
+ * trusted: the segment selectors get the user's privilege, and whether they and rip are any good
+ * shows on the way out (ret_to_user); of the flags only the harmless ones are taken; and the vector
+ * state goes through fpu_reload_current(), which takes out what XRSTOR would fault on.
  *
  * The layout is that of Linux x86-64, <bits/sigcontext.h> and ucontext(3), from the top:
  *
@@ -30,7 +30,7 @@
 /* uc_flags */
 #define UC_FP_XSTATE         0x1 /* fpstate is an XSAVE area with the magic words */
 #define UC_SIGCONTEXT_SS     0x2 /* ss is saved */
-#define UC_STRICT_RESTORE_SS 0x4
+#define UC_STRICT_RESTORE_SS 0x4 /* and is put back, good or bad: it was 64-bit code */
 
 #define SS_AUTODISARM (1u << 31)
 
@@ -256,6 +256,21 @@ static int restore_fpstate(u64 addr)
 	return err;
 }
 
+/* ---- the stack segment ---- */
+
+/* 64-bit code takes any, but keeps one only if others could use it too. */
+static void force_valid_ss(struct pt_regs *r)
+{
+	u32 rights = 0;
+
+	if (likely(r->ss == GDT_USER_DS))
+		return;
+	__asm__("lar %1, %0" : "+r"(rights) : "r"((u32)r->ss) : "cc");
+	/* Present, privilege 3, writable data that may grow downwards (SDM volume 2, LAR). */
+	if ((rights & 0xfa00) != 0xf200)
+		r->ss = GDT_USER_DS;
+}
+
 /* ---- building a frame ---- */
 
 static int place_frame(const struct ksignal *ks, u64 rsp, u64 *fpstate, u64 *frame)
@@ -316,7 +331,9 @@ int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs)
 	if (place_frame(ks, regs->rsp, &fpstate, &addr) || save_fpstate(fpstate))
 		return -EFAULT;
 	f.pretcode = ks->act.sa_restorer;
-	f.uc.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (fpu_features ? UC_FP_XSTATE : 0);
+	f.uc.uc_flags = UC_SIGCONTEXT_SS | (fpu_features ? UC_FP_XSTATE : 0);
+	if (regs->cs == GDT_USER_CS)
+		f.uc.uc_flags |= UC_STRICT_RESTORE_SS;
 	f.uc.uc_stack = save_altstack(t, regs->rsp);
 	f.uc.uc_sigmask = oldset;
 	fill_sigcontext(&f.uc.uc_mcontext, regs);
@@ -334,7 +351,7 @@ int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs)
 	regs->rip = ks->act.sa_handler;
 	regs->rsp = addr;
 	regs->cs = GDT_USER_CS;
-	regs->ss = GDT_USER_DS;
+	force_valid_ss(regs);
 	regs->eflags &= ~(X86_EFLAGS_DF | X86_EFLAGS_TF | BIT(16));
 	return 0;
 }
@@ -364,8 +381,8 @@ static void read_sigcontext(struct pt_regs *r, const struct sigcontext *sc)
 	r->rsp = sc->rsp;
 	r->rip = sc->rip;
 	r->eflags = (r->eflags & ~USER_EFLAGS) | (sc->eflags & USER_EFLAGS);
-	r->cs = GDT_USER_CS;
-	r->ss = GDT_USER_DS;
+	r->cs = sc->cs | 3;
+	r->ss = sc->ss | 3;
 	r->orig_rax = ~0ul; /* not a system call any more: nothing to restart */
 }
 
@@ -380,6 +397,8 @@ SYSCALL_DEFINE0(rt_sigreturn)
 		goto bad;
 	set_blocked(uc.uc_sigmask);
 	read_sigcontext(regs, &uc.uc_mcontext);
+	if (!(uc.uc_flags & UC_STRICT_RESTORE_SS) && regs->cs == GDT_USER_CS)
+		force_valid_ss(regs);
 	if (restore_fpstate(uc.uc_mcontext.fpstate))
 		goto bad;
 	set_altstack(current, &uc.uc_stack, regs->rsp); /* a bad one changes nothing */

@@ -77,7 +77,10 @@ struct task {
 	u64 cpus_allowed;          /* [pi_lock] bit a CPU */
 	spinlock_t pi_lock;        /* held by whoever wakes or moves it */
 
-	u64 fs_base, gs_base; /* [c] user's, while it does not run */
+	struct selectors {
+		u16 ds, es, fs, gs;
+	} selectors;          /* [c] user's, while it does not run */
+	u64 fs_base, gs_base; /* [c] the same */
 	u64 trap_nr, trap_error,
 		trap_addr; /* [c] the last trap that became a signal: vector ... cr2 */
 	struct fpu *fpu;   /* [c] NULL for kernel threads */

@@ -26,7 +26,7 @@
 #define CLOCK_BOOTTIME         7
 #define CLOCK_TAI              11
 
-#define CPU_NUMBER_SEG 0x53 /* GDT_CPU_NUMBER of kernel/cpu/ptrace.h */
+#define CPU_NUMBER_SEG 0x7b /* GDT_CPU_NUMBER of kernel/cpu/ptrace.h */
 
 struct timespec {
 	s64 tv_sec, tv_nsec;
