@@ -104,10 +104,13 @@ static inline void ep_add_ready(struct eventpoll *ep, struct epitem *epi)
 	}
 }
 
-/* Tells those who watch this epoll. The inner ep->lock not held, see LOCKING. */
+/*
+ * Tells those who watch this epoll. Who asked for EPOLLRDNORM alone does not hear it, though a poll would
+ * say so: as on Linux. The inner ep->lock not held, see LOCKING.
+ */
 static void ep_poll_safewake(struct eventpoll *ep)
 {
-	wake_up_poll(&ep->poll_wait, EPOLLIN | EPOLLRDNORM);
+	wake_up_poll(&ep->poll_wait, EPOLLIN);
 }
 
 /*

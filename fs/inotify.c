@@ -79,7 +79,7 @@ static void add_event(struct inotify *in, struct event *e)
 {
 	list_add_tail(&e->link, &in->events);
 	in->nr_events++;
-	wake_up_poll(&in->wq, EPOLLIN | EPOLLRDNORM);
+	wake_up(&in->wq);
 }
 
 static bool same_event(const struct event *a, const struct inotify_event *b, const char *name,

@@ -308,7 +308,7 @@ static long change_signalfd(int fd, sigset_t mask)
 	WRITE_ONCE(s->mask, mask);
 	/* Readers and pollers look again. */
 	wake_up_all(&current->signal->sighand->signalfd_wq);
-	wake_up_poll_all(&s->wq, EPOLLIN);
+	wake_up_all(&s->wq);
 	fdput(f);
 	return fd;
 }

@@ -295,7 +295,7 @@ static void signal_is_pending(struct sighand *sh, struct signal_struct *g, struc
 {
 	*(t ? &t->pending_mask : &g->pending_mask) |= sigmask(sig);
 	if (waitqueue_active(&sh->signalfd_wq))
-		wake_up_poll_all(&sh->signalfd_wq, EPOLLIN | EPOLLRDNORM);
+		wake_up_all(&sh->signalfd_wq);
 	complete_signal(sh, g, t, sig, force);
 }
 
