@@ -1,6 +1,6 @@
 /*
  * The family AF_INET: which socket(2) arguments mean which protocol, the checks of addresses that
- * TCP and UDP share, and the questions that ifconfig asks. Options and ancillary data: inet_opt.c.
+ * all share, and the questions that ifconfig asks. Options and ancillary data: inet_opt.c.
  *
  * LOCKING: addresses of interfaces belong to net_lock. The rest is arguments and copies.
  */
@@ -32,9 +32,13 @@ static struct sock *inet_create(int type, int protocol)
 			return ERR_PTR(-EPROTONOSUPPORT);
 		return tcp_sock_create();
 	case SOCK_DGRAM:
+		if (protocol == IPPROTO_ICMP)
+			return ping_sock_create();
 		if (protocol != IPPROTO_IP && protocol != IPPROTO_UDP)
 			return ERR_PTR(-EPROTONOSUPPORT);
 		return udp_sock_create();
+	case SOCK_RAW:
+		return raw_sock_create(protocol);
 	default:
 		return ERR_PTR(-ESOCKTNOSUPPORT);
 	}
@@ -85,8 +89,6 @@ int inet_bind_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port)
 		return -EAFNOSUPPORT;
 	*ip = in->sin_addr;
 	*port = lwip_ntohs(in->sin_port);
-	if (*port && *port < FIRST_FREE_PORT && !capable(CAP_NET_BIND_SERVICE))
-		return -EACCES;
 	return 0;
 }
 
@@ -104,9 +106,13 @@ int inet_check_local(u32 ip)
 	return -EADDRNOTAVAIL;
 }
 
-int inet_may_bind(const struct sock *sk, u32 ip)
+int inet_may_bind(const struct sock *sk, u32 ip, u16 port)
 {
-	return inet_sk(sk)->ipflags & INET_FREEBIND ? 0 : inet_check_local(ip);
+	int err = inet_sk(sk)->ipflags & INET_FREEBIND ? 0 : inet_check_local(ip);
+
+	if (!err && port && port < FIRST_FREE_PORT && !capable(CAP_NET_BIND_SERVICE))
+		err = -EACCES;
+	return err;
 }
 
 int inet_dest_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port)

@@ -1,4 +1,4 @@
-/* What TCP and UDP sockets have in common: the family AF_INET. Locks as in net/sock.h. */
+/* What all sockets over IP have in common: the family AF_INET. Locks as in net/sock.h. */
 #pragma once
 
 #include "net/sock.h"
@@ -21,6 +21,7 @@ struct inet_sock {
 #define INET_NO_PORT \
 	0x10u /* IP_BIND_ADDRESS_NO_PORT: bind(2) with port 0 leaves it to connect(2) */
 #define INET_FREEBIND 0x20u /* IP_FREEBIND: bind(2) takes an address that this host does not have */
+#define INET_HDRINCL  0x40u /* IP_HDRINCL: a raw socket's user writes the IP header, too */
 #define INET_CMSGS    (INET_PKTINFO | INET_RECVTTL | INET_RECVTOS)
 
 static inline struct inet_sock *inet_sk(const struct sock *sk)
@@ -30,18 +31,17 @@ static inline struct inet_sock *inet_sk(const struct sock *sk)
 
 struct sock *tcp_sock_create(void); /* ERR_PTR(-ENOMEM) */
 struct sock *udp_sock_create(void);
+struct sock *raw_sock_create(int protocol); /* also ERR_PTR(-EPROTONOSUPPORT, -EPERM) */
+struct sock *ping_sock_create(void);        /* also ERR_PTR(-EACCES) */
 /* Fills in what both have in common. */
 void inet_init_sock(struct sock *sk, int type, int protocol);
 
-/*
- * The checks that bind(2) makes first: 0 and the address and port, -EINVAL, -EAFNOSUPPORT, -EACCES.
- * net_lock not held.
- */
+/* Cuts out the address that bind(2) was given: 0, -EINVAL, -EAFNOSUPPORT. */
 int inet_bind_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port);
 /* Is @ip an address of this host: 0 or -EADDRNOTAVAIL. net_lock held. */
 int inet_check_local(u32 ip);
-/* May @sk bind(2) to @ip: 0 or -EADDRNOTAVAIL. net_lock held. */
-int inet_may_bind(const struct sock *sk, u32 ip);
+/* May @sk bind(2) to @ip and @port: 0, -EADDRNOTAVAIL, -EACCES. net_lock held. */
+int inet_may_bind(const struct sock *sk, u32 ip, u16 port);
 /* Cuts out a destination: 0, -EINVAL, -EAFNOSUPPORT. 0.0.0.0 becomes 127.0.0.1, as on Linux. */
 int inet_dest_address(const struct sockaddr *addr, int len, u32 *ip, u16 *port);
 int inet_getname(struct sock *sk, struct sockaddr_storage *addr, int peer);
@@ -53,6 +53,10 @@ int inet_errno(int err);
 /* inet_opt.c: level SOL_IP. */
 int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len);
 int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len);
+
+/* raw.c: level SOL_RAW of a raw socket. */
+int raw_setsockopt(struct sock *sk, int name, const void __user *val, int len);
+int raw_getsockopt(struct sock *sk, int name, void __user *val, int __user *len);
 
 /* What the headers of a datagram said, for ancillary data. */
 struct inet_pktinfo {
@@ -106,6 +110,9 @@ typedef unsigned (*inet_collect_fn)(unsigned slot, struct inet_row *rows, unsign
 typedef void (*inet_row_fn)(const struct inet_row *row, void *arg);
 /* Gives each row of a table of @slots slots to @fn, holding net_lock for a few slots at a time. */
 void inet_for_rows(unsigned slots, inet_collect_fn collect, inet_row_fn fn, void *arg);
-/* The same for each TCP socket, connection and TIME_WAIT, and for each UDP socket that has a port. */
+/* The same for each TCP socket, connection and TIME_WAIT, for each UDP socket and ping socket that has a
+ * port, and for each raw socket. */
 void tcp_for_rows(inet_row_fn fn, void *arg);
 void udp_for_rows(inet_row_fn fn, void *arg);
+void raw_for_rows(inet_row_fn fn, void *arg);
+void ping_for_rows(inet_row_fn fn, void *arg);

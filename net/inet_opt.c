@@ -24,31 +24,31 @@ static const struct {
 	int name;
 	u8 bit;
 } ip_flags[] = {
-	{IP_PKTINFO, INET_PKTINFO},
-	{IP_RECVTTL, INET_RECVTTL},
-	{IP_RECVTOS, INET_RECVTOS},
-	{IP_RECVERR, INET_RECVERR},
-	{IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT},
+	{IP_HDRINCL, INET_HDRINCL},   {IP_PKTINFO, INET_PKTINFO},
+	{IP_RECVTTL, INET_RECVTTL},   {IP_RECVTOS, INET_RECVTOS},
+	{IP_RECVERR, INET_RECVERR},   {IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT},
 	{IP_FREEBIND, INET_FREEBIND},
 };
 
-static u8 ip_flag(int name)
+static u8 ip_flag(const struct sock *sk, int name)
 {
+	if (name == IP_HDRINCL && sk->type != SOCK_RAW)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(ip_flags); i++)
 		if (ip_flags[i].name == name)
 			return ip_flags[i].bit;
 	return 0;
 }
 
-static bool ip_option_known(int name)
+static bool ip_option_known(const struct sock *sk, int name)
 {
-	return ip_flag(name) || name == IP_TTL || name == IP_TOS || name == IP_MTU_DISCOVER;
+	return ip_flag(sk, name) || name == IP_TTL || name == IP_TOS || name == IP_MTU_DISCOVER;
 }
 
 static int set_ip_option(struct sock *sk, int name, int v, int len)
 {
 	struct inet_sock *inet = inet_sk(sk);
-	u8 flag = ip_flag(name);
+	u8 flag = ip_flag(sk, name);
 
 	if (flag) {
 		lock_net();
@@ -80,7 +80,9 @@ int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val
 	int v = 0, err;
 	u8 byte;
 
-	if (level != SOL_IP || !ip_option_known(name))
+	if (level == SOL_RAW && sk->type == SOCK_RAW)
+		return raw_setsockopt(sk, name, val, len);
+	if (level != SOL_IP || !ip_option_known(sk, name))
 		return -ENOPROTOOPT;
 	/* An int or a single byte, or nothing: 0. */
 	if (len >= (int)sizeof(v)) {
@@ -103,12 +105,14 @@ int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int 
 	int v, len;
 	u8 byte;
 
+	if (level == SOL_RAW && sk->type == SOCK_RAW)
+		return raw_getsockopt(sk, name, val, ulen);
 	if (level != SOL_IP)
 		return -ENOPROTOOPT;
 	if (get_user(len, ulen))
 		return -EFAULT;
-	if (ip_flag(name))
-		v = !!(READ_ONCE(inet->ipflags) & ip_flag(name));
+	if (ip_flag(sk, name))
+		v = !!(READ_ONCE(inet->ipflags) & ip_flag(sk, name));
 	else if (name == IP_TTL)
 		v = READ_ONCE(inet->ttl);
 	else if (name == IP_TOS)

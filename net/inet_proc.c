@@ -1,7 +1,7 @@
 /*
  * /proc/net: tables of sockets and counters of the protocols, in Linux's words. proc(5), RFC 1213.
  *
- *	tcp, udp, raw         one line a socket; netstat reads them
+ *	tcp, udp, raw, icmp   one line a socket; netstat reads them
  *	tcp6, udp6, raw6      only their heads: there is no IPv6, but netstat asks
  *	sockstat              how many there are
  *	snmp                  what has come and gone, as lwIP counts it
@@ -46,23 +46,13 @@ void inet_for_rows(unsigned slots, inet_collect_fn collect, inet_row_fn fn, void
 
 /* ---- one line a socket; timers, timeouts and pointers are shown as 0 ---- */
 
+/* How wide the first column is and how long a line; datagrams have some columns more. */
 struct table {
 	struct seq *seq;
+	int first, line;
+	bool dgram;
 	unsigned nr;
-	bool dgram; /* net/udp has some columns more */
 };
-
-static void show_head(struct seq *s, bool dgram)
-{
-	if (dgram)
-		seq_printf(s, "%-127s\n",
-			   "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
-			   "retrnsmt   uid  timeout inode ref pointer drops");
-	else
-		seq_printf(s, "%-149s\n",
-			   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
-			   "retrnsmt   uid  timeout inode");
-}
 
 static void show_row(const struct inet_row *r, void *arg)
 {
@@ -72,35 +62,48 @@ static void show_row(const struct inet_row *r, void *arg)
 
 	n = snprintf(line, sizeof(line),
 		     "%*u: %08X:%04X %08X:%04X %02X %08X:%08X 00:00000000 %08X %5u %8d %lu",
-		     t->dgram ? 5 : 4, t->nr++, r->laddr, r->lport, r->raddr, r->rport, r->state,
-		     r->tx, r->rx, r->retransmits, r->uid, 0, r->ino);
+		     t->first, t->nr++, r->laddr, r->lport, r->raddr, r->rport, r->state, r->tx,
+		     r->rx, r->retransmits, r->uid, 0, r->ino);
 	snprintf(line + n, sizeof(line) - (size_t)n, " %u %016x %u", t->dgram ? 2u : 1u, 0u, 0u);
-	seq_printf(t->seq, t->dgram ? "%-127s\n" : "%-149s\n", line);
+	seq_printf(t->seq, "%-*s\n", t->line, line);
+}
+
+static void show_table(struct seq *s, void (*for_rows)(inet_row_fn fn, void *arg), struct table t)
+{
+	char head[160];
+
+	t.seq = s;
+	snprintf(head, sizeof(head),
+		 "%*s  local_address rem_address   st tx_queue rx_queue tr tm->when "
+		 "retrnsmt   uid  timeout inode%s",
+		 t.first, "sl", t.dgram ? " ref pointer drops" : "");
+	seq_printf(s, "%-*s\n", t.line, head);
+	for_rows(show_row, &t);
 }
 
 static void show_tcp(struct seq *s)
 {
-	struct table t = {.seq = s};
-
-	show_head(s, false);
-	tcp_for_rows(show_row, &t);
+	show_table(s, tcp_for_rows, (struct table){.first = 4, .line = 149});
 }
 PROC_ENTRY(net_tcp, "net/tcp", show_tcp);
 
 static void show_udp(struct seq *s)
 {
-	struct table t = {.seq = s, .dgram = true};
-
-	show_head(s, true);
-	udp_for_rows(show_row, &t);
+	show_table(s, udp_for_rows, (struct table){.first = 5, .line = 127, .dgram = true});
 }
 PROC_ENTRY(net_udp, "net/udp", show_udp);
 
 static void show_raw(struct seq *s)
 {
-	show_head(s, true);
+	show_table(s, raw_for_rows, (struct table){.first = 4, .dgram = true});
 }
 PROC_ENTRY(net_raw, "net/raw", show_raw);
+
+static void show_icmp(struct seq *s)
+{
+	show_table(s, ping_for_rows, (struct table){.first = 5, .line = 127, .dgram = true});
+}
+PROC_ENTRY(net_icmp, "net/icmp", show_icmp);
 
 #define HEAD6 \
 	"  sl  local_address                         remote_address                        st " \
@@ -139,18 +142,20 @@ static void count_row(const struct inet_row *r, void *arg)
 /* Memory in pages, of which Linux counts more than the data that waits. */
 static void show_sockstat(struct seq *s)
 {
-	struct tally tcp = {.all = 0}, udp = {.all = 0};
+	struct tally tcp = {.all = 0}, udp = {.all = 0}, raw = {.all = 0};
 
 	tcp_for_rows(count_row, &tcp);
 	udp_for_rows(count_row, &udp);
+	raw_for_rows(count_row, &raw);
 	seq_printf(s,
 		   "sockets: used %lu\n"
 		   "TCP: inuse %u orphan %u tw %u alloc %u mem %lu\n"
-		   "UDP: inuse %u mem %lu\nUDPLITE: inuse 0\nRAW: inuse 0\n"
+		   "UDP: inuse %u mem %lu\nUDPLITE: inuse 0\nRAW: inuse %u\n"
 		   "FRAG: inuse 0 memory 0\n",
 		   sock_count(), tcp.all - tcp.of[TCP_TIME_WAIT] - tcp.of[TCP_SYN_RECV],
 		   tcp.orphans, tcp.of[TCP_TIME_WAIT], tcp.all - tcp.of[TCP_TIME_WAIT],
-		   DIV_ROUND_UP(tcp.bytes, PAGE_SIZE), udp.all, DIV_ROUND_UP(udp.bytes, PAGE_SIZE));
+		   DIV_ROUND_UP(tcp.bytes, PAGE_SIZE), udp.all, DIV_ROUND_UP(udp.bytes, PAGE_SIZE),
+		   raw.all);
 }
 PROC_ENTRY(net_sockstat, "net/sockstat", show_sockstat);
 

@@ -16,7 +16,7 @@
  * The loopback device "lo" is a queue: a packet to ourselves is copied into it and comes out in
  * NET_RX_SOFTIRQ, so that a write to a local socket never runs the receiver's side inside the
  * sender's. The copy is needed because TCP keeps its segments for retransmission while the receiver
- * rewrites their headers. lo computes no checksums.
+ * rewrites their headers. lo computes no checksums of TCP and UDP.
  *
  * LOCKING: net_lock guards lwIP and everything of a device that is not set once. The list of devices
  * only grows, at boot, and is read without a lock.
@@ -35,6 +35,8 @@
 #include "net/netdev.h"
 #include "netif/ethernet.h"
 
+/* What a raw socket sees must be right; and user space may send ICMP messages that are not. */
+#define LO_CHECKSUMS (NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_CHECK_ICMP)
 #define LO_QUEUE_LEN 8192 /* packets; TCP would rather wait than lose one */
 
 DEFINE_SPINLOCK(net_lock);
@@ -165,7 +167,7 @@ static err_t lo_netif_init(struct netif *netif)
 	netif->name[1] = 'o';
 	netif->mtu = 65535;
 	netif->output = lo_output;
-	NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_DISABLE_ALL);
+	NETIF_SET_CHECKSUM_CTRL(netif, LO_CHECKSUMS);
 	return ERR_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * struct sock: the protocol's side of a socket, and the common part of every family's own object
- * (struct tcp_sock, struct udp_sock). What differs between families is behind struct proto_ops;
+ * (struct tcp_sock, struct dgram_sock). What differs between families is behind struct proto_ops;
  * socket.c (system calls) and sockfs.c (files) know nothing else.
  *
  * A socket announces what happens to it through four functions, which run in any context:

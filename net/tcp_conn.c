@@ -73,7 +73,7 @@ int tcp_sock_bind(struct sock *sk, const struct sockaddr *addr, int len)
 	if (err)
 		return err;
 	lock_net();
-	err = inet_may_bind(sk, ip);
+	err = inet_may_bind(sk, ip, port);
 	if (err)
 		goto out;
 	err = -EINVAL;

@@ -22,9 +22,11 @@
 #define SOCK_NONBLOCK  00004000
 #define SOCK_CLOEXEC   02000000
 
-#define IPPROTO_IP  0
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
+#define IPPROTO_IP   0
+#define IPPROTO_ICMP 1
+#define IPPROTO_TCP  6
+#define IPPROTO_UDP  17
+#define IPPROTO_RAW  255
 #define IPPROTO_MAX 263 /* one past the largest protocol number */
 
 #define INADDR_ANY	 0x00000000u
@@ -121,6 +123,7 @@ struct ucred {
 #define SOL_SOCKET 1
 #define SOL_TCP	   6
 #define SOL_UDP	   17
+#define SOL_RAW	   255
 
 /* SOL_SOCKET. */
 #define SO_DEBUG      1
@@ -162,6 +165,7 @@ struct linger {
 /* SOL_IP. */
 #define IP_TOS			1
 #define IP_TTL			2
+#define IP_HDRINCL		3
 #define IP_PKTINFO		8
 #define IP_MTU_DISCOVER		10
 #define IP_RECVERR		11
@@ -189,6 +193,9 @@ struct sock_extended_err {
 
 #define SO_EE_ORIGIN_LOCAL 1
 #define SO_EE_ORIGIN_ICMP  2
+
+/* SOL_RAW: a set of message types, bit by bit. */
+#define ICMP_FILTER 1
 
 /* SOL_TCP. */
 #define TCP_NODELAY    1

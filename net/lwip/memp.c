@@ -15,6 +15,7 @@
 #include "lwip/mem.h"
 #include "lwip/memp.h"
 #include "lwip/priv/tcp_priv.h"
+#include "lwip/raw.h"
 #include "lwip/udp.h"
 
 #include "net/lwip/hooks.h"

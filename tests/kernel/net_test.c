@@ -18,6 +18,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/icmp.h"
 #include "lwip/prot/ip4.h"
+#include "net/dgram.h"
 #include "net/net.h"
 #include "netif/ethernet.h"
 
@@ -193,6 +194,66 @@ KTEST(net_short_frames)
 	pull_out();
 	EXPECT(answers == 0);
 	EXPECT(whole);
+}
+
+/* ---- raw sockets ---- */
+
+static int list_length(const struct list_head *head)
+{
+	int n = 0;
+
+	for (const struct list_head *at = head->next; at != head; at = at->next)
+		n++;
+	return n;
+}
+
+/*
+ * ICMP messages cut off at each length, that quote (@proto) packets of ours with IP headers of each
+ * length, sent to a socket that wants to hear of errors, too.
+ */
+static int complain(u8 proto)
+{
+	u8 f[200];
+	int n, sum, received = 0;
+
+	for (int cut = 0; cut <= 80; cut++) {
+		for (int hl = 0; hl < 16; hl += 5) {
+			n = ip_header(f, IP_PROTO_ICMP, cut, 1, 0);
+			memset(f + n, 0, sizeof(f) - (size_t)n);
+			f[n] = ICMP_DUR;
+			f[n + 1] = ICMP_DUR_PORT;
+			f[n + 8] = (u8)(0x40 | hl);
+			f[n + 8 + 9] = proto;
+			memcpy(f + n + 8 + 12, our_ip, 4);
+			memcpy(f + n + 8 + 16, peer_ip, 4);
+			sum = inet_chksum(f + n, (u16)cut);
+			f[n + 2] = (u8)sum;
+			f[n + 3] = (u8)(sum >> 8);
+			receive(f, n + cut);
+			received++;
+		}
+	}
+	return received;
+}
+
+KTEST(net_raw_sockets)
+{
+	struct sock *sk = sock_family(AF_INET)->create(SOCK_RAW, IPPROTO_ICMP);
+	int all, queued;
+
+	EXPECT(!IS_ERR(sk));
+	if (IS_ERR(sk))
+		return;
+	plug_in();
+	inet_sk(sk)->ipflags |= INET_RECVERR;
+	sk->rcvbuf = 1 << 20;
+	all = complain(IP_PROTO_ICMP) + complain(IP_PROTO_UDP) + complain(IP_PROTO_TCP) +
+	      complain(253);
+	queued = list_length(&dgram_sk(sk)->rx);
+	sk->ops->release(sk);
+	pull_out();
+	/* Those of up to 7 bytes have no whole header and are nobody's. */
+	EXPECT(queued == all - 4 * 4 * 8);
 }
 
 /* ---- fragments ---- */

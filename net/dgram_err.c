@@ -1,6 +1,7 @@
 /*
- * UDP sockets: what comes back instead of an answer. An ICMP message quotes the datagram that it is
- * about, so lwIP finds the socket that sent it (patch 0021) and calls udp_err_cb().
+ * Datagram sockets: what comes back instead of an answer. An ICMP message quotes the datagram that it
+ * is about, so lwIP finds the socket that sent it (patches 0021 and 0023), and dgram_icmp_error()
+ * hears of it.
  *
  *	connected, or IP_RECVERR    sk->sk_err, which the next call reports, and EPOLLERR
  *	IP_RECVERR                  also an entry on the error queue, which recvmsg(MSG_ERRQUEUE)
@@ -9,8 +10,8 @@
  * LOCKING: the error queue, like the receive queue, belongs to sk->lock.
  */
 
+#include "net/dgram.h"
 #include "net/net.h"
-#include "net/udp.h"
 
 static u32 err_truesize(const struct inet_err *e)
 {
@@ -18,7 +19,7 @@ static u32 err_truesize(const struct inet_err *e)
 }
 
 /* Keeps an ICMP message for recvmsg(MSG_ERRQUEUE), if there is room. net_lock held. */
-static void udp_queue_err(struct udp_sock *up, const struct udp_icmp *icmp, int err)
+static void queue_err(struct dgram_sock *dg, const struct udp_icmp *icmp, int err)
 {
 	u16 len = (u16)(icmp->p->tot_len - icmp->data);
 	struct inet_err *e = kmalloc(sizeof(*e) + len, GFP_ATOMIC);
@@ -32,32 +33,32 @@ static void udp_queue_err(struct udp_sock *up, const struct udp_icmp *icmp, int 
 		       .ee_type = icmp->type,
 		       .ee_code = icmp->code,
 		       .ee_info = icmp->info},
-		.info = udp_packet_info(&up->inet.sk),
+		.info = dgram_packet_info(&dg->inet.sk),
 		.offender = ip4_current_src_addr()->addr,
 		.daddr = icmp->remote_ip.addr,
 		.dport = icmp->remote_port,
 		.len = len,
 	};
 	pbuf_copy_partial(icmp->p, e->data, len, icmp->data);
-	spin_lock_bh(&up->inet.sk.lock);
-	queued = udp_charge(up, err_truesize(e));
+	spin_lock_bh(&dg->inet.sk.lock);
+	queued = dgram_charge(dg, err_truesize(e));
 	if (queued)
-		list_add_tail(&e->link, &up->errors);
-	spin_unlock_bh(&up->inet.sk.lock);
+		list_add_tail(&e->link, &dg->errors);
+	spin_unlock_bh(&dg->inet.sk.lock);
 	if (!queued)
 		kfree(e);
 }
 
-void udp_err_cb(void *arg, struct udp_pcb *pcb, const struct udp_icmp *icmp)
+void dgram_icmp_error(struct dgram_sock *dg, const struct udp_icmp *icmp)
 {
-	struct sock *sk = arg;
+	struct sock *sk = &dg->inet.sk;
 	bool fatal;
 	int err = inet_icmp_errno(icmp->type, icmp->code, &fatal);
 
 	if (!err)
 		return;
-	if (inet_sk(sk)->ipflags & INET_RECVERR)
-		udp_queue_err(udp_sk(sk), icmp, err);
+	if (dg->inet.ipflags & INET_RECVERR)
+		queue_err(dg, icmp, err);
 	else if (sk->state != TCP_ESTABLISHED || !fatal)
 		return;
 	WRITE_ONCE(sk->sk_err, err);
@@ -65,26 +66,26 @@ void udp_err_cb(void *arg, struct udp_pcb *pcb, const struct udp_icmp *icmp)
 }
 
 /* Takes the oldest error; the pending one of the socket becomes that of the next. Or NULL. */
-static struct inet_err *udp_take_err(struct sock *sk)
+static struct inet_err *take_err(struct sock *sk)
 {
-	struct udp_sock *up = udp_sk(sk);
+	struct dgram_sock *dg = dgram_sk(sk);
 	struct inet_err *e, *next;
 
 	spin_lock_bh(&sk->lock);
-	e = list_first_entry_or_null(&up->errors, struct inet_err, link);
+	e = list_first_entry_or_null(&dg->errors, struct inet_err, link);
 	if (e) {
 		list_del(&e->link);
-		up->rx_truesize -= err_truesize(e);
-		next = list_first_entry_or_null(&up->errors, struct inet_err, link);
+		dg->rx_truesize -= err_truesize(e);
+		next = list_first_entry_or_null(&dg->errors, struct inet_err, link);
 		WRITE_ONCE(sk->sk_err, next ? (int)next->ee.ee_errno : 0);
 	}
 	spin_unlock_bh(&sk->lock);
 	return e;
 }
 
-ssize_t udp_recv_err(struct sock *sk, struct msghdr *m)
+ssize_t dgram_recv_err(struct sock *sk, struct msghdr *m)
 {
-	struct inet_err *e = udp_take_err(sk);
+	struct inet_err *e = take_err(sk);
 	ssize_t ret;
 
 	if (!e)
@@ -94,10 +95,10 @@ ssize_t udp_recv_err(struct sock *sk, struct msghdr *m)
 	return ret;
 }
 
-void udp_purge_errors(struct sock *sk)
+void dgram_purge_errors(struct sock *sk)
 {
 	struct inet_err *e;
 
-	while ((e = udp_take_err(sk)))
+	while ((e = take_err(sk)))
 		kfree(e);
 }
