@@ -422,7 +422,7 @@ static const struct file_operations ptmx_fops = {.open = ptmx_open};
 
 static int pty_init(void)
 {
-	int err = devfs_register_major(PTS_MAJOR, &pts_fops);
+	int err = devfs_register_major("pts", PTS_MAJOR, &pts_fops);
 
 	return err ? err : devfs_register("ptmx", 0666, PTMX_DEVICE, &ptmx_fops, NULL);
 }

@@ -10,6 +10,7 @@
 #include "fs/vfs.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
+#include "kernel/lib/seq.h"
 
 static struct tty serial_tty;
 
@@ -105,3 +106,10 @@ static int tty_serial_init(void)
 	return err;
 }
 device_initcall(tty_serial_init);
+
+/* proc(5): written to; enabled, the one that /dev/console is, for printk(), in any context. */
+static void show_consoles(struct seq *s)
+{
+	seq_printf(s, "ttyS0                -W- (EC p a)    4:64\n");
+}
+PROC_ENTRY(consoles, "consoles", show_consoles);

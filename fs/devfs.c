@@ -14,6 +14,7 @@
 
 #include "fs/internal.h"
 #include "kernel/lib/random.h"
+#include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/slab.h"
@@ -21,6 +22,7 @@
 
 struct cdev {
 	struct list_head link; /* [cdev_lock] */
+	const char *name;
 	u64 rdev;
 	bool whole_major; /* every minor number of it */
 	const struct file_operations *fop;
@@ -117,25 +119,27 @@ static int make_node(const char *name, u32 mode, u64 rdev, const char *target)
 	return err;
 }
 
-static int add_cdev(u64 rdev, bool whole_major, const struct file_operations *fop, void *priv)
+static int add_cdev(const char *name, u64 rdev, bool whole_major, const struct file_operations *fop,
+		    void *priv)
 {
 	struct cdev *c = kmalloc(sizeof(*c), GFP_KERNEL);
 
 	if (!c)
 		return -ENOMEM;
+	c->name = name;
 	c->rdev = rdev;
 	c->whole_major = whole_major;
 	c->fop = fop;
 	c->priv = priv;
 	spin_lock(&cdev_lock);
-	list_add(&c->link, &cdevs);
+	list_add_tail(&c->link, &cdevs);
 	spin_unlock(&cdev_lock);
 	return 0;
 }
 
-int devfs_register_major(unsigned major, const struct file_operations *fop)
+int devfs_register_major(const char *name, unsigned major, const struct file_operations *fop)
 {
-	return add_cdev(MKDEV(major, 0), true, fop, NULL);
+	return add_cdev(name, MKDEV(major, 0), true, fop, NULL);
 }
 
 int devfs_register(const char *name, u32 mode, u64 rdev, const struct file_operations *fop,
@@ -143,8 +147,28 @@ int devfs_register(const char *name, u32 mode, u64 rdev, const struct file_opera
 {
 	int err = make_node(name, S_IFCHR | mode, rdev, NULL);
 
-	return err ? err : add_cdev(rdev, false, fop, priv);
+	return err ? err : add_cdev(name, rdev, false, fop, priv);
 }
+
+static struct cdev *next_cdev(struct cdev *c)
+{
+	spin_lock(&cdev_lock);
+	c = c->link.next == &cdevs ? NULL : list_next_entry(c, link);
+	spin_unlock(&cdev_lock);
+	return c;
+}
+
+static void show_devices(struct seq *s)
+{
+	struct cdev *c = list_first_entry(&cdevs, struct cdev, link); /* since boot, for good */
+
+	seq_printf(s, "Character devices:\n");
+	for (; c; c = next_cdev(c))
+		seq_printf(s, "%3u %s%s\n", (unsigned)MAJOR(c->rdev), c->whole_major ? "" : "/dev/",
+			   c->name);
+	seq_printf(s, "\nBlock devices:\n");
+}
+PROC_ENTRY(devices, "devices", show_devices);
 
 /* ---- devices without hardware ---- */
 

@@ -64,7 +64,20 @@ extern const struct file_operations proc_fd_fops;
 int proc_show_fdinfo(struct task *t, const struct proc_ref *ref, struct seq *s);
 
 /* ---- proc_mem.c ---- */
-extern const struct file_operations proc_mem_fops;
+extern const struct file_operations proc_mem_fops, proc_pagemap_fops;
+
+/* ---- proc_mm.c ---- */
+int proc_show_cmdline(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_environ(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_auxv(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_maps(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_smaps(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_smaps_rollup(struct task *t, const struct proc_ref *ref, struct seq *s);
+
+/* ---- proc_wait.c ---- */
+int proc_show_wchan(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_stack(struct task *t, const struct proc_ref *ref, struct seq *s);
+int proc_show_syscall(struct task *t, const struct proc_ref *ref, struct seq *s);
 
 /* ---- mountcalls.c ---- */
 void show_mounts(struct seq *s);

@@ -1,12 +1,17 @@
 /*
- * /proc/PID/mem: another process's memory as a file, for debuggers; a position is an address. Who may
- * open it is said by ptrace(2); what can be read and written is what ptrace can.
+ * Another process's memory as files, for debuggers:
  *
- * An open one belongs to the process, whatever program it runs by now, and each operation asks once
- * more who may.
+ *	/proc/PID/mem		its bytes; a position is an address. What can be read and written is what
+ *				ptrace(2) can
+ *	/proc/PID/pagemap	a word of 64 bits for each page: is it there, whose is it (Linux's
+ *				Documentation/admin-guide/mm/pagemap.rst)
+ *
+ * Who may open them is said by ptrace(2). An open one belongs to the process, whatever program it runs
+ * by now, and each operation asks once more who may.
  */
 #include "fs/proc.h"
 #include "kernel/mm/mm.h"
+#include "kernel/sched/signal.h"
 
 /* The process's memory; NULL: it has none any more; ERR_PTR(-EACCES). */
 static struct mm *mem_of(const struct file *f)
@@ -66,3 +71,43 @@ static loff_t mem_llseek(struct file *f, loff_t off, int whence)
 
 const struct file_operations proc_mem_fops = {
 	.read = mem_read, .write = mem_write, .llseek = mem_llseek, .open = mem_open};
+
+/* ---- pagemap ---- */
+
+static ssize_t pagemap_copy(struct mm *mm, struct iov_iter *to, u64 page)
+{
+	bool show_pfn = capable(CAP_SYS_ADMIN);
+	u64 chunk[64];
+	size_t done = 0;
+
+	while (to->count && page < USER_TOP >> PAGE_SHIFT && !fatal_signal_pending(current)) {
+		size_t n = min(to->count / sizeof(u64), ARRAY_SIZE(chunk));
+
+		n = min(n, (USER_TOP >> PAGE_SHIFT) - page);
+		mm_pagemap(mm, page << PAGE_SHIFT, chunk, n, show_pfn);
+		if (copy_to_iter(chunk, n * sizeof(u64), to) != n * sizeof(u64))
+			return -EFAULT;
+		page += n;
+		done += n * sizeof(u64);
+		cond_resched();
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t pagemap_read(struct file *f, struct iov_iter *to, loff_t *pos)
+{
+	struct mm *mm = mem_of(f);
+	ssize_t n = -EINVAL;
+
+	if (!mm || IS_ERR(mm))
+		return PTR_ERR(mm);
+	if (*pos % (loff_t)sizeof(u64) == 0 && to->count % sizeof(u64) == 0)
+		n = pagemap_copy(mm, to, (u64)*pos / sizeof(u64));
+	mm_put(mm);
+	if (n > 0)
+		*pos += n;
+	return n;
+}
+
+const struct file_operations proc_pagemap_fops = {
+	.read = pagemap_read, .llseek = mem_llseek, .open = mem_open};

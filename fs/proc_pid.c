@@ -230,41 +230,6 @@ static int show_limits(struct task *t, const struct proc_ref *ref, struct seq *s
 	return 0;
 }
 
-/* The bytes of its memory between two addresses. */
-static int show_memory(struct task *t, struct seq *s, bool env)
-{
-	struct mm *mm = get_task_mm(t);
-	char *buf;
-	u64 from, to;
-
-	if (!mm)
-		return 0; /* a kernel thread or a zombie: empty */
-	buf = kmalloc(PAGE_SIZE, GFP_KERNEL);
-	from = env ? mm->env_start : mm->arg_start;
-	to = env ? mm->env_end : mm->arg_end;
-	while (buf && from < to) {
-		size_t n = mm_access(mm, from, buf, min(to - from, PAGE_SIZE), MM_FORCE);
-
-		if (!n)
-			break;
-		seq_write(s, buf, n);
-		from += n;
-	}
-	kfree(buf);
-	mm_put(mm);
-	return buf ? 0 : -ENOMEM;
-}
-
-static int show_cmdline(struct task *t, const struct proc_ref *ref, struct seq *s)
-{
-	return show_memory(t, s, false);
-}
-
-static int show_environ(struct task *t, const struct proc_ref *ref, struct seq *s)
-{
-	return show_memory(t, s, true);
-}
-
 static void show_status_mm(struct seq *s, const struct picture *p)
 {
 	if (!p->vsize)
@@ -371,44 +336,6 @@ static int show_statm(struct task *t, const struct proc_ref *ref, struct seq *s)
 		seq_printf(s, "%lu %lu %lu 0 0 %lu 0\n", p.vsize / PAGE_SIZE, p.rss, p.rss_shared,
 			   p.data);
 	return err;
-}
-
-static void show_area(struct seq *s, struct vm_area *v, char *buf)
-{
-	struct file *f = vma_tmpfs_file(v);
-	u64 dev = f ? f->f_inode->i_sb->s_dev : 0;
-	const char *name = v->flags & VM_HEAP ? "[heap]" : v->flags & VM_STACK ? "[stack]" : "";
-	size_t start = s->len;
-
-	if (v->ops && v->ops->name)
-		name = v->ops->name(v, buf, PATH_MAX);
-	seq_printf(s, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start, v->end,
-		   v->flags & VM_READ ? 'r' : '-', v->flags & VM_WRITE ? 'w' : '-',
-		   v->flags & VM_EXEC ? 'x' : '-', v->flags & VM_SHARED ? 's' : 'p', v->offset,
-		   (unsigned)(dev >> 8) & 0xfff, (unsigned)dev & 0xff, f ? f->f_inode->i_ino : 0ul);
-	if (*name)
-		seq_printf(s, "%*s%s", (int)max(0l, 73 - (long)(s->len - start)), "", name);
-	seq_write(s, "\n", 1);
-}
-
-static int show_maps(struct task *t, const struct proc_ref *ref, struct seq *s)
-{
-	struct mm *mm = get_task_mm(t);
-	struct vm_area *v;
-	char *buf;
-
-	if (!mm)
-		return 0;
-	buf = kmem_cache_alloc(names_cache, GFP_KERNEL);
-	if (buf) {
-		mutex_lock(&mm->lock);
-		rb_for_each_entry(v, &mm->areas, node)
-			show_area(s, v, buf);
-		mutex_unlock(&mm->lock);
-		putname(buf);
-	}
-	mm_put(mm);
-	return buf ? 0 : -ENOMEM;
 }
 
 static int show_oom_score(struct task *t, const struct proc_ref *ref, struct seq *s)
@@ -629,20 +556,27 @@ static const struct pid_entry pid_entries[] = {
 	{"task", S_IFDIR | 0555, NULL, &task_iops, &task_fops, true, NULL},
 	{"fd", S_IFDIR | 0500, NULL, &proc_fd_iops, &proc_fd_fops, false, NULL},
 	{"fdinfo", S_IFDIR | 0555, proc_show_fdinfo, &proc_fd_iops, &proc_fd_fops, false, NULL},
-	{"cmdline", S_IFREG | 0444, show_cmdline, NULL, NULL, false, NULL},
+	{"auxv", S_IFREG | 0400, proc_show_auxv, NULL, NULL, false, NULL},
+	{"cmdline", S_IFREG | 0444, proc_show_cmdline, NULL, NULL, false, NULL},
 	{"comm", S_IFREG | 0644, show_comm, NULL, NULL, false, store_comm},
-	{"environ", S_IFREG | 0400, show_environ, NULL, NULL, false, NULL},
+	{"environ", S_IFREG | 0400, proc_show_environ, NULL, NULL, false, NULL},
 	{"limits", S_IFREG | 0444, show_limits, NULL, NULL, false, NULL},
-	{"maps", S_IFREG | 0444, show_maps, NULL, NULL, false, NULL},
+	{"maps", S_IFREG | 0444, proc_show_maps, NULL, NULL, false, NULL},
 	{"mem", S_IFREG | 0600, NULL, NULL, &proc_mem_fops, false, NULL},
 	{"mountinfo", S_IFREG | 0444, show_pid_mountinfo, NULL, &proc_mounts_fops, false, NULL},
 	{"mounts", S_IFREG | 0444, show_pid_mounts, NULL, &proc_mounts_fops, false, NULL},
 	{"oom_score", S_IFREG | 0444, show_oom_score, NULL, NULL, false, NULL},
 	{"oom_score_adj", S_IFREG | 0644, show_oom_score_adj, NULL, NULL, false,
 	 store_oom_score_adj},
+	{"pagemap", S_IFREG | 0400, NULL, NULL, &proc_pagemap_fops, false, NULL},
+	{"smaps", S_IFREG | 0444, proc_show_smaps, NULL, NULL, false, NULL},
+	{"smaps_rollup", S_IFREG | 0444, proc_show_smaps_rollup, NULL, NULL, false, NULL},
+	{"stack", S_IFREG | 0400, proc_show_stack, NULL, NULL, false, NULL},
 	{"stat", S_IFREG | 0444, show_stat, NULL, NULL, false, NULL},
 	{"statm", S_IFREG | 0444, show_statm, NULL, NULL, false, NULL},
 	{"status", S_IFREG | 0444, show_status, NULL, NULL, false, NULL},
+	{"syscall", S_IFREG | 0400, proc_show_syscall, NULL, NULL, false, NULL},
+	{"wchan", S_IFREG | 0444, proc_show_wchan, NULL, NULL, false, NULL},
 	{"cwd", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
 	{"root", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},
 	{"exe", S_IFLNK | 0777, NULL, &proc_place_iops, NULL, false, NULL},

@@ -5,6 +5,7 @@
 
 #include "fs/proc.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
@@ -65,9 +66,11 @@ static void show_stat(struct seq *s)
 		show_cpu_line(s, name, busy, idle);
 		switches += sched_nr_switches(cpu);
 	}
-	seq_printf(s, "ctxt %lu\nbtime %lu\nprocesses %d\nprocs_running %d\nprocs_blocked 0\n",
-		   switches, (u64)((ktime_get_real() - ktime_get()) / NSEC_PER_SEC), last_pid(),
-		   sched_nr_running());
+	seq_printf(
+		s,
+		"intr %lu\nctxt %lu\nbtime %lu\nprocesses %d\nprocs_running %d\nprocs_blocked 0\n",
+		irq_total(), switches, (u64)((ktime_get_real() - ktime_get()) / NSEC_PER_SEC),
+		last_pid(), sched_nr_running());
 }
 PROC_ENTRY(stat, "stat", show_stat);
 
@@ -101,6 +104,7 @@ static void show_nothing(struct seq *s)
 {
 }
 PROC_ENTRY(diskstats, "diskstats", show_nothing);
+PROC_ENTRY(misc, "misc", show_nothing);
 PROC_ENTRY(modules, "modules", show_nothing);
 
 static void show_partitions(struct seq *s)

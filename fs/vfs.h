@@ -254,7 +254,7 @@ int vfs_getattr(struct file *f, struct kstat *st);
 int devfs_register(const char *name, u32 mode, u64 rdev, const struct file_operations *fop,
 		   void *priv);
 /* All nodes of a major number, without a name in /dev; open() looks at inode->i_rdev. */
-int devfs_register_major(unsigned major, const struct file_operations *fop);
+int devfs_register_major(const char *name, unsigned major, const struct file_operations *fop);
 /* The nodes of /dev/pts: NUMBER for device @rdev, owned by the caller, and its end. Process context. */
 int devpts_create(unsigned index, u64 rdev);
 void devpts_remove(unsigned index);

@@ -31,18 +31,13 @@
 #define LOOK_NS        (10 * NSEC_PER_SEC)
 #define LOCKUP_LOOK_NS (2 * NSEC_PER_SEC)
 
-/* Of a task that does not run: kernel/sched/switch.asm has pushed r15 r14 r13 r12 rbx rbp. */
-struct switched {
-	u64 r15, r14, r13, r12, rbx, rbp, rip;
-};
-
 static u64 hung_ns, lockup_ns; /* [I] 0: do not look */
 
 /* ---- what they print ---- */
 
 static void show_task(struct task *t)
 {
-	const struct switched *s = (const void *)t->rsp;
+	const struct switch_frame *s = (const void *)t->rsp;
 
 	printk("task %d (%.*s), state %x, CPU %d%s%s\n", t->pid, TASK_COMM_LEN, t->comm, t->state,
 	       t->cpu, t->waiting_for ? ", waits for " : "", t->waiting_for ? t->waiting_for : "");

@@ -105,6 +105,17 @@ bool ptrace_may_access(const struct signal_struct *g)
 	       me->gid == g->sgid && !(g->cap_permitted & ~me->cap_permitted);
 }
 
+bool ptrace_may_access_task(struct task *t)
+{
+	bool may;
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	may = t->signal ? ptrace_may_access(t->signal) : capable(CAP_SYS_PTRACE);
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return may;
+}
+
 /* ---- changing ---- */
 
 /* The four user ids, or the four group ids. */

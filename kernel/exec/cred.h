@@ -80,6 +80,8 @@ void put_groups(struct group_list *l); /* any context */
  * mode checking", by the real ids. tasklist_lock held.
  */
 bool ptrace_may_access(const struct signal_struct *g);
+/* The same of a thread, whose process may be ending; a kernel thread is root's. Takes tasklist_lock. */
+bool ptrace_may_access_task(struct task *t);
 
 /* A new process is what @from is. Its groups are referenced. */
 void cred_copy(struct signal_struct *to, struct signal_struct *from);

@@ -505,6 +505,8 @@ static int fill_stack(struct exec *x, const struct elf_image *prog, const struct
 	mm->arg_start = strings;
 	mm->arg_end = mm->env_start = strings + a->argv_len;
 	mm->env_end = mm->env_start + a->envp_len;
+	mm->auxv_end = *sp + words * sizeof(u64);
+	mm->auxv_start = mm->auxv_end - 2 * NR_AUX * sizeof(u64);
 	mutex_unlock(&mm->lock);
 	return err;
 }

@@ -139,6 +139,20 @@ void do_irq(struct pt_regs *regs, u8 vector)
 	irq_exit();
 }
 
+u64 irq_total(void)
+{
+	u64 sum = 0;
+
+	for_each_cpu(cpu)
+	{
+		sum += per_cpu(timer_count, cpu) + per_cpu(resched_count, cpu) +
+		       smp_call_count(cpu);
+		for (int i = 0; i < nr_lines; i++)
+			sum += (*per_cpu_ptr(line_counts, cpu))[i];
+	}
+	return sum;
+}
+
 /* @count is an expression in cpu. */
 #define SHOW_COUNTS(s, label, count, text) \
 	do { \

@@ -23,5 +23,7 @@ int request_irq(u32 gsi, bool level, bool active_low, irq_handler_t handler, con
 /* Entry code calls this for vectors 0x30-0xff, interrupts off, registers on the stack. */
 void do_irq(struct pt_regs *regs, u8 vector);
 
+u64 irq_total(void); /* interrupts so far, on all CPUs */
+
 void irq_enter(void);
 void irq_exit(void);

@@ -99,6 +99,8 @@ struct mm *mm_dup(struct mm *old)
 	mm->arg_end = old->arg_end;
 	mm->env_start = old->env_start;
 	mm->env_end = old->env_end;
+	mm->auxv_start = old->auxv_start;
+	mm->auxv_end = old->auxv_end;
 	r = ldt_dup(mm, old);
 	rb_for_each_entry(vma, &old->areas, node) {
 		if (r)

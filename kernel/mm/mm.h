@@ -106,6 +106,7 @@ struct mm {
 	u64 stack_top;      /* [I] */
 	u64 exec_base;      /* [I] a position-independent program goes there */
 	u64 arg_start, arg_end, env_start, env_end; /* [lock] for /proc/PID/cmdline */
+	u64 auxv_start, auxv_end;                   /* [lock] for /proc/PID/auxv */
 	u64 nr_pages;                               /* [lock] resident pages */
 	u64 nr_shared;                    /* [lock] those of them that belong to an object */
 	u64 total_vm, data_vm, locked_vm; /* [lock] mapped pages: limits.c */
@@ -188,3 +189,15 @@ struct task;
 struct mm *get_task_mm(struct task *t);
 /* The same if the caller may trace @t, else ERR_PTR(-EPERM). */
 struct mm *get_accessible_mm(struct task *t);
+
+/* ---- smaps.c ---- */
+
+/* Of areas: what is in memory, bytes. A page that several show counts in pss for its part. */
+struct area_usage {
+	u64 rss, pss, shared_clean, shared_dirty, private_clean, private_dirty;
+	u64 referenced, anonymous, locked;
+};
+/* Adds those of @v. mm->lock held. */
+void area_usage(const struct vm_area *v, struct area_usage *u);
+/* A word of /proc/PID/pagemap for each of the @n pages from @addr on. Takes mm->lock. */
+void mm_pagemap(struct mm *mm, u64 addr, u64 *out, size_t n, bool show_pfn);

@@ -14,13 +14,7 @@
 
 struct mm *get_accessible_mm(struct task *t)
 {
-	bool may;
-	u64 flags;
-
-	spin_lock_irqsave(&tasklist_lock, flags);
-	may = t->signal && ptrace_may_access(t->signal);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return may ? get_task_mm(t) : ERR_PTR(-EPERM);
+	return ptrace_may_access_task(t) ? get_task_mm(t) : ERR_PTR(-EPERM);
 }
 
 ssize_t mm_access_iter(struct mm *mm, u64 addr, size_t len, struct iov_iter *it, int how)

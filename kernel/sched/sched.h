@@ -1,6 +1,7 @@
 /* What the scheduler's own files share, and its figures for /proc. */
 #pragma once
 
+#include "kernel/cpu/ptrace.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/timer.h"
 
@@ -9,6 +10,21 @@ struct sleep_timer {
 	struct timer timer;
 	struct task *task;
 };
+
+/* The top of the stack of a task that does not run: what switch.asm has pushed, and its way on. */
+struct switch_frame {
+	u64 r15, r14, r13, r12, rbx, rbp;
+	u64 rip;
+};
+
+/* A task that sleeps: where in the kernel, innermost first, and with what it came there. */
+struct asleep {
+	int depth;
+	u64 ips[16];
+	struct pt_regs regs; /* all zero for a kernel thread */
+};
+/* False: it runs, or wants to, or is at its end. The caller itself: no depth. Any context. */
+bool task_asleep(struct task *t, struct asleep *a);
 
 /*
  * The store and the barrier of the sleeper's half of the protocol in core.c: what it reads after

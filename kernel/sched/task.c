@@ -51,12 +51,6 @@ static struct kmem_cache *task_cache;
 
 void ret_from_fork(void);
 
-/* The frame that __switch_to() pops when a task runs for the first time. */
-struct first_frame {
-	u64 r15, r14, r13, r12, rbx, rbp;
-	u64 rip;
-};
-
 static struct list_head *pid_bucket(pid_t pid)
 {
 	return &pid_hash[pid & ((1 << PID_HASH_BITS) - 1)];
@@ -102,7 +96,7 @@ pid_t last_pid(void)
 struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
 {
 	struct task *t = kmem_cache_alloc(task_cache, GFP_KERNEL | __GFP_ZERO);
-	struct first_frame *frame;
+	struct switch_frame *frame;
 	void *stack;
 
 	if (!t)
@@ -113,7 +107,7 @@ struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
 		return NULL;
 	}
 	t->kstack_top = (u64)stack + KSTACK_SIZE;
-	frame = (struct first_frame *)task_pt_regs(t) - 1;
+	frame = (struct switch_frame *)task_pt_regs(t) - 1;
 	memset(frame, 0, sizeof(*frame));
 	frame->rip = (u64)ret_from_fork;
 	t->rsp = (u64)frame;
@@ -196,6 +190,32 @@ struct task *find_get_task(pid_t pid)
 		task_get(t);
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	return t;
+}
+
+bool task_asleep(struct task *t, struct asleep *a)
+{
+	const struct switch_frame *f;
+	bool asleep;
+	u64 flags;
+
+	if (t == current) {
+		a->depth = 0;
+		a->regs = *task_pt_regs(t);
+		return true;
+	}
+	/* Nobody wakes it while we look. */
+	spin_lock_irqsave(&t->pi_lock, flags);
+	/* The acquire pairs with the release by which the switch away from it ends. */
+	asleep = (READ_ONCE(t->state) & (TASK_NORMAL | TASK_STOPPED)) &&
+		 !smp_load_acquire(&t->on_cpu);
+	if (asleep) {
+		f = (const struct switch_frame *)t->rsp;
+		a->ips[0] = f->rip;
+		a->depth = 1 + stack_frames(f->rbp, a->ips + 1, (int)ARRAY_SIZE(a->ips) - 1);
+		a->regs = t->signal ? *task_pt_regs(t) : (struct pt_regs){.orig_rax = ~0ul};
+	}
+	spin_unlock_irqrestore(&t->pi_lock, flags);
+	return asleep;
 }
 
 struct task *kthread_run(int (*fn)(void *), void *arg, int cpu, const char *fmt, ...)

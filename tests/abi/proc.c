@@ -62,6 +62,7 @@ static void test_general(void)
 	static const char *const lines[][2] = {
 		{"/proc/stat", "cpu  "},
 		{"/proc/stat", "ctxt "},
+		{"/proc/stat", "intr "},
 		{"/proc/stat", "btime "},
 		{"/proc/stat", "processes "},
 		{"/proc/meminfo", "MemAvailable:"},
@@ -70,6 +71,8 @@ static void test_general(void)
 		{"/proc/filesystems", "nodev\tproc\n"},
 		{"/proc/vmstat", "nr_free_pages "},
 		{"/proc/version", "Linux version "},
+		{"/proc/devices", "Character devices:\n"},
+		{"/proc/devices", "  5 /dev/tty\n"},
 	};
 	double a, b, c;
 	int running, all, last;
