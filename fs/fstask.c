@@ -91,6 +91,29 @@ bool task_get_path(struct task *t, bool root, struct path *out)
 	return found;
 }
 
+void task_move_root(struct task *t, const struct path *from, const struct path *to)
+{
+	int moved = 0;
+
+	spin_lock(&task_files_lock);
+	if (t->fs) {
+		struct path *p[] = {&t->fs->root, &t->fs->pwd};
+
+		spin_lock(&t->fs->lock);
+		for (size_t i = 0; i < ARRAY_SIZE(p); i++) {
+			if (p[i]->mnt != from->mnt || p[i]->dentry != from->dentry)
+				continue;
+			*p[i] = *to;
+			path_get(to);
+			moved++;
+		}
+		spin_unlock(&t->fs->lock);
+	}
+	spin_unlock(&task_files_lock);
+	while (moved--)
+		path_put(from);
+}
+
 int task_umask(struct task *t)
 {
 	int mask;

@@ -32,6 +32,8 @@ unsigned task_fd_size(struct task *t);
 /* Root or working directory of another task, referenced; false if it is gone. */
 bool task_get_path(struct task *t, bool root, struct path *out);
 int task_umask(struct task *t); /* -ESRCH */
+/* Where root or working directory of @t is exactly @from, it becomes @to. */
+void task_move_root(struct task *t, const struct path *from, const struct path *to);
 
 /* ---- dcache.c ---- */
 extern spinlock_t dcache_lock;
@@ -80,10 +82,18 @@ struct mount *new_mount(struct file_system_type *type, const char *source, const
 			u32 flags);
 /* Another mount of the same tree, or of a part of it; ERR_PTR(-ENOMEM). */
 struct mount *clone_mount(const struct path *of);
-/* Hangs a new mount at @at; takes over both, also when it fails: -ENOTDIR, -ENOENT. */
-int mount_attach(struct mount *m, const struct path *at);
+/*
+ * Hangs a new mount at @at; takes over both, also when it fails: -ENOTDIR, -ENOENT, -ENOMEM. @below: with
+ * copies of all that is mounted below it, of which @m is a copy; NULL: with nothing.
+ */
+int mount_attach(struct mount *m, const struct path *at, const struct path *below);
 /* Hangs it elsewhere; takes over @to. -EINVAL, -ENOTDIR, -ELOOP, -ENOENT. */
 int mount_move(struct mount *m, const struct path *to);
+/* pivot_root(2): the mount @new takes the place of that of @root, which moves to @old. -EBUSY, -EINVAL,
+ * -ENOENT. */
+int mount_pivot(const struct path *new, const struct path *old, const struct path *root);
+/* [D] Is @p at @root or below it? */
+bool path_is_below(const struct path *p, const struct path *root);
 /* Takes a mount out of the tree, of which the caller has a reference: -EBUSY if others have, too.
  * @lazy: all the same, and all that is mounted on it; it lives on for those who use it. */
 int mount_detach(struct mount *m, bool lazy);
@@ -140,6 +150,8 @@ int walk_last(struct nameidata *nd);
 void path_end(struct nameidata *nd);
 int path_parentat(struct nameidata *nd, int dfd, const char *name);
 int path_lookupat(int dfd, const char *name, unsigned flags, struct path *out, struct file **file);
+/* @p goes on at the root of what is mounted there, and of what is mounted on that. */
+void cross_mounts(struct path *p);
 int user_path_at(int dfd, const char __user *name, unsigned flags, struct path *out);
 /* A dentry of directory @dir (i_mutex held), without an inode if there is none; ERR_PTR. */
 struct dentry *lookup_one(struct dentry *dir, const char *name, size_t len);

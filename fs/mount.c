@@ -257,20 +257,82 @@ static bool same_kind(const struct mount *m, const struct path *at)
 	return S_ISDIR(m->root->d_inode->i_mode) == S_ISDIR(at->dentry->d_inode->i_mode);
 }
 
-int mount_attach(struct mount *m, const struct path *at)
+bool path_is_below(const struct path *p, const struct path *root)
 {
+	struct path up = *p;
+
+	while (up.mnt != root->mnt || up.dentry != root->dentry) {
+		if (up.dentry != up.mnt->root)
+			up.dentry = up.dentry->d_parent;
+		else if (up.mnt->parent != up.mnt)
+			up = (struct path){up.mnt->parent, up.mnt->mountpoint};
+		else
+			return false;
+	}
+	return true;
+}
+
+/* Copies all mounts below @of, each with a link to and from its copy. mount_mutex held. 0 or -ENOMEM. */
+static int copy_below(const struct path *of, struct list_head *copies)
+{
+	struct mount *m, *c;
+	bool below;
+
+	list_for_each_entry(m, &mounts, link) {
+		spin_lock(&dcache_lock);
+		below = m->parent != m &&
+			path_is_below(&(struct path){m->parent, m->mountpoint}, of);
+		spin_unlock(&dcache_lock);
+		if (!below)
+			continue;
+		c = clone_mount(&(struct path){m, m->root});
+		if (IS_ERR(c))
+			return (int)PTR_ERR(c);
+		m->copy = c;
+		c->copy = m;
+		list_add_tail(&c->link, copies);
+	}
+	return 0;
+}
+
+/* [D] Each copy is hung on the copy of what its original hangs on. */
+static void hook_copies(struct list_head *copies)
+{
+	struct mount *c, *next;
+
+	list_for_each_entry_safe(c, next, copies, link) {
+		struct path at = {c->copy->parent->copy, c->copy->mountpoint};
+
+		list_del(&c->link);
+		path_get(&at);
+		hook(c, &at);
+	}
+}
+
+int mount_attach(struct mount *m, const struct path *at, const struct path *below)
+{
+	struct mount *c, *next;
+	LIST_HEAD(copies);
 	int err = -ENOTDIR;
 
 	if (same_kind(m, at)) {
 		mutex_lock(&mount_mutex);
+		err = below ? copy_below(below, &copies) : 0;
 		spin_lock(&dcache_lock);
-		err = at->dentry->d_unlinked ? -ENOENT : 0;
-		if (!err)
+		if (!err && at->dentry->d_unlinked)
+			err = -ENOENT;
+		if (!err) {
+			if (below)
+				below->mnt->copy = m;
+			hook_copies(&copies);
 			hook(m, at);
+		}
 		spin_unlock(&dcache_lock);
 		mutex_unlock(&mount_mutex);
 	}
 	if (err) {
+		list_for_each_entry_safe(c, next, &copies, link)
+			mntput(c);
 		mntput(m);
 		path_put(at);
 		return err;
@@ -310,6 +372,37 @@ out:
 	if (!err)
 		mounts_changed();
 	return err;
+}
+
+int mount_pivot(const struct path *new, const struct path *old, const struct path *root)
+{
+	struct path from, place;
+	int err = 0;
+
+	mutex_lock(&mount_mutex);
+	spin_lock(&dcache_lock);
+	if (new->dentry->d_unlinked || old->dentry->d_unlinked)
+		err = -ENOENT;
+	else if (new->mnt == root->mnt || old->mnt == root->mnt)
+		err = -EBUSY;
+	else if (root->dentry != root->mnt->root || root->mnt->parent == root->mnt ||
+		 new->dentry != new->mnt->root || new->mnt->parent == new->mnt ||
+		 !path_is_below(old, new) || !path_is_below(new, root))
+		err = -EINVAL;
+	if (!err) {
+		unhook(new->mnt, &from);
+		unhook(root->mnt, &place);
+		path_get(old);
+		hook(root->mnt, old);
+		hook(new->mnt, &place);
+	}
+	spin_unlock(&dcache_lock);
+	mutex_unlock(&mount_mutex);
+	if (err)
+		return err;
+	path_put(&from);
+	mounts_changed();
+	return 0;
 }
 
 int mount_detach(struct mount *m, bool lazy)

@@ -1,8 +1,9 @@
 /*
- * mount(2) and umount2(2). One call does many things, told apart by its flags, in this order:
+ * mount(2), umount2(2), pivot_root(2). The first does many things, told apart by its flags, in this order:
  *
  *	MS_REMOUNT            other flags for what is mounted there
- *	MS_BIND               a tree, or a file, that is seen at one place is seen at another too
+ *	MS_BIND               a tree, or a file, that is seen at one place is seen at another too; with
+ *	                      MS_REC all that is mounted in it, too
  *	MS_SHARED ... SLAVE   would tie mounts of several name spaces together; there is one, so all
  *	                      are private and a wish for that is granted
  *	MS_MOVE               a mount goes to another place with all that is mounted on it
@@ -23,6 +24,7 @@
 #define MS_REMOUNT     0x20u
 #define MS_BIND        0x1000u
 #define MS_MOVE        0x2000u
+#define MS_REC         0x4000u
 #define MS_PROPAGATION 0x160000u /* UNBINDABLE, PRIVATE, SLAVE */
 #define MS_SHARED      0x100000u
 #define MS_MGC_VAL     0xc0ed0000u
@@ -31,6 +33,17 @@
 #define MNT_FORCE       1
 #define MNT_DETACH      2
 #define UMOUNT_NOFOLLOW 8
+
+/* Where to mount, or what to unmount: on top of all that is mounted there, also where a walk does not
+ * step on it: "." . */
+static int top_path(const char *path, unsigned lookup, struct path *p)
+{
+	int err = kern_path(path, lookup, p);
+
+	if (!err)
+		cross_mounts(p);
+	return err;
+}
 
 int do_mount(const char *type_name, const char *source, const char *path, const char *options,
 	     u32 flags)
@@ -42,7 +55,7 @@ int do_mount(const char *type_name, const char *source, const char *path, const 
 
 	if (!type)
 		return -ENODEV;
-	err = kern_path(path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &at);
+	err = top_path(path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &at);
 	if (err)
 		return err;
 	m = new_mount(type, source, options, flags);
@@ -50,13 +63,13 @@ int do_mount(const char *type_name, const char *source, const char *path, const 
 		path_put(&at);
 		return (int)PTR_ERR(m);
 	}
-	return mount_attach(m, &at);
+	return mount_attach(m, &at, NULL);
 }
 
 /* The mount whose root @path names. 0 or -EINVAL, -errno of the walk; *p is referenced. */
 static int find_mount(const char *path, unsigned lookup, struct path *p)
 {
-	int err = kern_path(path, lookup, p);
+	int err = top_path(path, lookup, p);
 
 	if (!err && p->dentry != p->mnt->root) {
 		path_put(p);
@@ -77,7 +90,7 @@ static int do_remount(const char *path, u32 flags)
 	return err;
 }
 
-static int do_bind(const char *source, const char *path)
+static int do_bind(const char *source, const char *path, bool whole_tree)
 {
 	struct path from, at;
 	struct mount *m;
@@ -85,7 +98,7 @@ static int do_bind(const char *source, const char *path)
 
 	if (err)
 		return err;
-	err = kern_path(path, LOOKUP_FOLLOW, &at);
+	err = top_path(path, LOOKUP_FOLLOW, &at);
 	if (err)
 		goto out;
 	m = clone_mount(&from);
@@ -93,7 +106,7 @@ static int do_bind(const char *source, const char *path)
 		err = (int)PTR_ERR(m);
 		path_put(&at);
 	} else {
-		err = mount_attach(m, &at);
+		err = mount_attach(m, &at, whole_tree ? &from : NULL);
 	}
 out:
 	path_put(&from);
@@ -107,7 +120,7 @@ static int do_move(const char *source, const char *path)
 
 	if (err)
 		return err;
-	err = kern_path(path, LOOKUP_FOLLOW, &to);
+	err = top_path(path, LOOKUP_FOLLOW, &to);
 	if (!err)
 		err = mount_move(from.mnt, &to);
 	path_put(&from);
@@ -141,7 +154,7 @@ static int mount_by_flags(const char *type, const char *source, const char *path
 	if (flags & MS_REMOUNT)
 		return do_remount(path, flags & MNT_FLAGS);
 	if (flags & MS_BIND)
-		return do_bind(source, path);
+		return do_bind(source, path, flags & MS_REC);
 	if (flags & (MS_PROPAGATION | MS_SHARED))
 		return flags & MS_SHARED ? -EINVAL : 0;
 	if (flags & MS_MOVE)
@@ -215,6 +228,50 @@ SYSCALL_DEFINE2(umount2, const char __user *, uname, int, flags)
 		return -EPERM;
 	}
 	return umount_path(&p, flags & MNT_DETACH);
+}
+
+/* Whose root or working directory was the old root gets the new one. */
+static void move_roots(const struct path *from, const struct path *to)
+{
+	pid_t pids[64], next = 1;
+	size_t n;
+
+	task_move_root(current, from, to);
+	do {
+		n = next_pids(next, NULL, pids, ARRAY_SIZE(pids));
+		for (size_t i = 0; i < n; i++) {
+			struct task *t = find_get_task(pids[i]);
+
+			next = pids[i] + 1;
+			if (!t)
+				continue;
+			task_move_root(t, from, to);
+			task_put(t);
+		}
+	} while (n == ARRAY_SIZE(pids));
+}
+
+SYSCALL_DEFINE2(pivot_root, const char __user *, unew, const char __user *, uold)
+{
+	struct path new, old, root;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	err = user_path_at(AT_FDCWD, unew, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &new);
+	if (err)
+		return err;
+	err = user_path_at(AT_FDCWD, uold, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &old);
+	if (!err) {
+		fs_get_root(&root);
+		err = mount_pivot(&new, &old, &root);
+		if (!err)
+			move_roots(&root, &new);
+		path_put(&root);
+		path_put(&old);
+	}
+	path_put(&new);
+	return err;
 }
 
 /* ---- /proc/mounts, /proc/self/mountinfo ---- */

@@ -51,8 +51,7 @@ void putname(char *name)
 
 /* ---- one step ---- */
 
-/* Goes on at the root of what is mounted here, and of what is mounted on that. */
-static void cross_mounts(struct path *p)
+void cross_mounts(struct path *p)
 {
 	while (READ_ONCE(p->dentry->d_mounted)) {
 		struct mount *m = lookup_mnt(p);
@@ -70,22 +69,6 @@ static bool is_root(const struct nameidata *nd, const struct path *p)
 	return p->mnt == nd->root.mnt && p->dentry == nd->root.dentry;
 }
 
-/* [D] Is @p the walk's root or below it? */
-static bool is_inside(const struct nameidata *nd, const struct path *p)
-{
-	struct path up = *p;
-
-	while (!is_root(nd, &up)) {
-		if (up.dentry != up.mnt->root)
-			up.dentry = up.dentry->d_parent;
-		else if (up.mnt->parent != up.mnt)
-			up = (struct path){up.mnt->parent, up.mnt->mountpoint};
-		else
-			return false;
-	}
-	return true;
-}
-
 /* 0, or for a walk with bounds -EXDEV at them, -EAGAIN if a rename took the walk outside. */
 static int follow_dotdot(struct nameidata *nd)
 {
@@ -101,7 +84,7 @@ static int follow_dotdot(struct nameidata *nd)
 	}
 	if (!is_root(nd, &up) && up.dentry != up.mnt->root)
 		up.dentry = up.dentry->d_parent;
-	if ((nd->flags & LOOKUP_SCOPED) && !is_inside(nd, &up))
+	if ((nd->flags & LOOKUP_SCOPED) && !path_is_below(&up, &nd->root))
 		err = -EAGAIN;
 	else
 		path_get(&up);

@@ -142,6 +142,7 @@ struct mount {
 	struct list_head link;     /* [D] all attached mounts */
 	u32 flags;                 /* MS_*, mount(2); one word, written as a whole */
 	atomic_t writers;          /* files open for writing; see mnt_start_write() */
+	struct mount *copy;        /* [mount_mutex] for copying a tree of mounts */
 	char source[32];           /* [I] what mount(2) was given as device, cut */
 };
 

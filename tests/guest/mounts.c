@@ -235,6 +235,75 @@ static void test_bind(void)
 	must(rmdir("from"));
 }
 
+/* With MS_REC what is mounted in a tree is seen in its copy, each mount one of its own. */
+static void test_bind_tree(void)
+{
+	must(mount("none", "m", "tmpfs", 0, NULL));
+	must(mkdir("m/a", 0700) ?: mkdir("m/b", 0700) ?: mkdir("m/copy", 0700));
+	must(mount("outer", "m/a", "tmpfs", 0, NULL));
+	must(mkdir("m/a/in", 0700));
+	must(mount("inner", "m/a/in", "tmpfs", 0, NULL));
+	make("m/a/in/f", "x");
+	ok(!mount("m/a", "m/b", NULL, MS_BIND, NULL) && !exists("m/b/in/f"),
+	   "MS_BIND is one mount");
+	must(umount("m/b"));
+	ok(!mount("m/a", "m/b", NULL, MS_BIND | MS_REC, NULL) && exists("m/b/in/f"), "MS_REC");
+	ok(!mount(NULL, "m/b/in", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), "read-only there");
+	fails(unlink("m/b/in/f"), EROFS);
+	fails(umount("m/b"), EBUSY);
+	ok(!umount("m/b/in") && !exists("m/b/in/f") && exists("m/a/in/f"), "and gone there");
+	ok(!umount("m/b"), "umount");
+	ok(!mount("m", "m/copy", NULL, MS_BIND | MS_REC, NULL) && exists("m/copy/a/in/f"),
+	   "a tree into itself");
+	ok(!exists("m/copy/copy/a/in/f") && exists("m/copy/copy"), "is not endless");
+	ok(!mount("m/a/in", "m/b", NULL, MS_BIND | MS_REC, NULL) && exists("m/b/f"),
+	   "a part of it");
+	ok(!umount2("m", MNT_DETACH) && !exists("m/a"), "MNT_DETACH takes all of it");
+}
+
+/* In a child that has another root, since that of the boot has to stay. */
+static int pivot(void)
+{
+	must(mount("none", "m", "tmpfs", 0, NULL));
+	must(mkdir("m/new", 0700));
+	make("m/outside", "x");
+	must(chroot("m") ?: chdir("/"));
+	fails(syscall(SYS_pivot_root, "new", "new"), EBUSY);
+	must(mount("none", "new", "tmpfs", 0, NULL));
+	must(mkdir("new/old", 0700));
+	make("new/inside", "x");
+	fails(syscall(SYS_pivot_root, "new", "/"), EBUSY);
+	fails(syscall(SYS_pivot_root, "new/old", "new/old"), EINVAL);
+	fails(syscall(SYS_pivot_root, "new", "none"), ENOENT);
+	fails(syscall(SYS_pivot_root, "new/inside", "new/old"), ENOTDIR);
+	ok(!syscall(SYS_pivot_root, "new", "new/old"), "pivot_root");
+	ok(exists("/inside") && exists("/old/outside") && exists("inside"), "new and old root");
+	ok(!umount2("/old", MNT_DETACH) && !exists("/old/outside"), "the old one goes");
+	must(mount("none", "/old", "tmpfs", 0, NULL));
+	must(chdir("/old"));
+	make("second", "x");
+	ok(!syscall(SYS_pivot_root, ".", ".") && !umount2(".", MNT_DETACH), "in one place");
+	ok(exists("/second") && !exists("/inside") && !chdir("/..") && exists("second"), "too");
+	must(mount("none", ".", "tmpfs", 0, NULL));
+	ok(exists("second"), "\".\" does not step on what is mounted there");
+	ok(!umount(".") && exists("/second"), "but umount does");
+	must(setuid(1234));
+	fails(syscall(SYS_pivot_root, ".", "."), EPERM);
+	return tap_failed;
+}
+
+static void test_pivot(void)
+{
+	int status;
+
+	fflush(stdout);
+	if (!must(fork()))
+		_exit(pivot());
+	wait(&status);
+	ok(!status, "no pivot went wrong");
+	ok(!umount2("m", MNT_DETACH), "all else has stayed");
+}
+
 static void test_move(void)
 {
 	int fd, dir;
@@ -335,6 +404,8 @@ int main(int argc, char **argv)
 	test_busy();
 	test_nosuid();
 	test_bind();
+	test_bind_tree();
+	test_pivot();
 	test_move();
 	test_unmount_event();
 	test_waiting();
