@@ -85,10 +85,15 @@ void tty_echo_char(struct tty *tty, u8 c)
 			   tty->nr_echo + translate(tty, c, tty->echo + tty->nr_echo));
 }
 
+/*
+ * Asked without the lock, by writers that sleep until it is so. Echo alone is no reason to say no: what
+ * is being typed at this moment leaves with tty_receive(), which wakes nobody. Only want of room is,
+ * for the device tells when it has room again.
+ */
 bool tty_can_output(struct tty *tty)
 {
-	return !READ_ONCE(tty->stopped) && !READ_ONCE(tty->nr_echo) &&
-	       tty->ops->room(tty) >= MOST_OF_ONE;
+	return !READ_ONCE(tty->stopped) &&
+	       tty->ops->room(tty) >= READ_ONCE(tty->nr_echo) + MOST_OF_ONE;
 }
 
 size_t tty_output(struct tty *tty, const u8 *s, size_t n)
