@@ -1,7 +1,7 @@
 """Programs that mean harm: each gets its signal or its error, and the neighbours go on.
 
-The program is tests/guest/crash.c. tests/abi/ checks errors one by one against Linux; here the
-kernel's survival counts, and that the echo servers go on answering.
+The programs are tests/guest/crash.c and segments.c. tests/abi/ checks errors one by one against Linux; here
+the kernel's survival counts, and that the echo servers go on answering.
 """
 
 
@@ -79,3 +79,10 @@ def test_neighbour_is_served_meanwhile(machine, way):
         status, text = machine.run(f"/tests/crash {way}", 120)
     assert status == ENDS[way], text
     assert_back(machine, before)
+
+
+def test_segments_at_random(machine):
+    """Selectors, descriptors and frames: what a program does to itself, no neighbour notices."""
+    with machine.connect(7) as neighbour, asked_all_the_while(neighbour):
+        status, text = machine.run("/tests/segments 1 200", 60)
+    assert status == 0, text
