@@ -4,7 +4,7 @@
 LINUX_TESTS := $(patsubst %/san,%,$(BUILD))/linux-selftests
 CONFORMANCE := $(BUILD)/user/conformance
 
-$(LINUX_TESTS)/.ready: | tests/conformance/fetch.sh
+$(LINUX_TESTS)/.ready: tests/conformance/fetch.sh
 	$(Q)tests/conformance/fetch.sh $(LINUX_TESTS)
 
 $(CONFORMANCE)/.list: $(LINUX_TESTS)/.ready tests/conformance/build.sh tests/conformance/programs.txt
