@@ -469,7 +469,7 @@ static long dgram_ioctl(struct sock *sk, unsigned cmd, u64 arg)
 	case SIOCOUTQ:
 		break;
 	default:
-		return inet_ioctl(cmd, (void __user *)arg);
+		return -ENOTTY;
 	}
 	return put_user(v, (int __user *)arg);
 }

@@ -91,9 +91,6 @@ int inet_icmp_errno(u8 type, u8 code, bool *fatal);
 /* recvmsg(MSG_ERRQUEUE) of one entry, which stays the caller's. Bytes or -EFAULT. */
 ssize_t inet_recv_err(struct sock *sk, struct msghdr *m, const struct inet_err *e);
 
-/* SIOCGIF*; -ENOTTY for others. */
-long inet_ioctl(unsigned cmd, void __user *arg);
-
 /* ---- /proc/net, inet_proc.c ---- */
 
 /* One line of the table, copied out so that it can be printed without net_lock. */

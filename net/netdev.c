@@ -23,7 +23,6 @@
  */
 #include "kernel/abi/errno.h"
 #include "kernel/lib/init.h"
-#include "kernel/lib/seq.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
 #include "kernel/trace/trace.h"
@@ -31,6 +30,7 @@
 #include "lwip/etharp.h"
 #include "lwip/init.h"
 #include "lwip/netif.h"
+#include "net/devinet.h"
 #include "net/net.h"
 #include "net/netdev.h"
 #include "netif/ethernet.h"
@@ -97,6 +97,7 @@ void netif_carrier(struct net_device *dev, bool up)
 	else
 		netif_set_link_down(dev->netif);
 	net_timer_kick_dhcp();
+	rtnl_announce(dev, false);
 }
 
 void netdev_reclaim(void)
@@ -237,19 +238,16 @@ static err_t eth_netif_init(struct netif *netif)
 	return ERR_OK;
 }
 
-static int prefix_len(const ip4_addr_t *mask)
-{
-	return mask->addr ? 32 - __builtin_ctz(lwip_ntohl(mask->addr)) : 0;
-}
-
 /* lwIP's status callback: up, down, another address. */
 static void report_address(struct netif *netif)
 {
 	struct net_device *dev = netif->state;
 
-	if (netif_is_up(netif) && netif_ip4_addr(netif)->addr)
-		printk("%s: address %pI4/%d, gateway %pI4\n", dev->name, netif_ip4_addr(netif),
-		       prefix_len(netif_ip4_netmask(netif)), netif_ip4_gw(netif));
+	if (!netif_is_up(netif) || !netif_ip4_addr(netif)->addr)
+		return;
+	printk("%s: address %pI4/%d, gateway %pI4\n", dev->name, netif_ip4_addr(netif),
+	       prefix_len(netif_ip4_netmask(netif)->addr), netif_ip4_gw(netif));
+	rtnl_announce(dev, true);
 }
 
 /* ---- ip= ---- */
@@ -347,95 +345,3 @@ int register_netdev(struct net_device *dev)
 	unlock_net();
 	return 0;
 }
-
-/* ---- /proc/net ---- */
-
-static void show_dev(struct seq *s)
-{
-	struct net_device *dev;
-	struct net_device_stats st;
-
-	seq_printf(s,
-		   "Inter-|   Receive                                                |  Transmit\n"
-		   " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
-		   "packets errs drop fifo colls carrier compressed\n");
-	list_for_each_entry(dev, &net_devices, link) {
-		lock_net();
-		if (dev->refresh_stats)
-			dev->refresh_stats(dev);
-		st = dev->stats;
-		unlock_net();
-		seq_printf(s,
-			   "%6s: %7lu %7lu %4lu %4lu %4lu %5lu %10lu %9lu %8lu %7lu %4lu %4lu %4lu "
-			   "%5lu "
-			   "%7lu %10lu\n",
-			   dev->name, st.rx_bytes, st.rx_packets, st.rx_errors, st.rx_dropped,
-			   st.rx_fifo, st.rx_frame, 0ul, st.rx_multicast, st.tx_bytes,
-			   st.tx_packets, st.tx_errors, st.tx_dropped, st.tx_fifo, st.tx_collisions,
-			   st.tx_carrier, 0ul);
-	}
-}
-PROC_ENTRY(net_dev, "net/dev", show_dev);
-
-static void show_arp(struct seq *s)
-{
-	seq_printf(s, "IP address       HW type     Flags       HW address            Mask     "
-		      "Device\n");
-	for (int i = 0; i < ARP_TABLE_SIZE; i++) {
-		struct eth_addr *hw, mac;
-		struct netif *netif;
-		ip4_addr_t *ip, addr;
-		char text[16];
-		bool used;
-
-		lock_net();
-		used = etharp_get_entry(i, &ip, &netif, &hw);
-		if (used) {
-			addr = *ip;
-			mac = *hw;
-		}
-		unlock_net();
-		if (!used)
-			continue;
-		snprintf(text, sizeof(text), "%pI4", &addr);
-		seq_printf(s, "%-16s 0x%-10x0x%-10x%pM     *        %s\n", text, 1, 2, mac.addr,
-			   ((struct net_device *)netif->state)->name);
-	}
-}
-PROC_ENTRY(net_arp, "net/arp", show_arp);
-
-#define RTF_UP      0x1
-#define RTF_GATEWAY 0x2
-
-static void show_one_route(struct seq *s, const char *name, u32 dest, u32 gw, u32 mask)
-{
-	char line[128];
-
-	snprintf(line, sizeof(line), "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0", name, dest, gw,
-		 gw ? RTF_UP | RTF_GATEWAY : RTF_UP, mask);
-	seq_printf(s, "%-127s\n", line);
-}
-
-static void show_route(struct seq *s)
-{
-	struct net_device *dev;
-	u32 addr, mask, gw;
-
-	seq_printf(s, "%-127s\n",
-		   "Iface\tDestination\tGateway "
-		   "\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT");
-	list_for_each_entry(dev, &net_devices, link) {
-		if (dev == &lo)
-			continue;
-		lock_net();
-		addr = netif_is_up(dev->netif) ? netif_ip4_addr(dev->netif)->addr : 0;
-		mask = netif_ip4_netmask(dev->netif)->addr;
-		gw = dev->netif == netif_default ? netif_ip4_gw(dev->netif)->addr : 0;
-		unlock_net();
-		if (addr && gw)
-			show_one_route(s, dev->name, 0, gw, 0);
-		if (addr)
-			show_one_route(s, dev->name, addr & mask, 0, mask);
-	}
-}
-PROC_ENTRY(net_route, "net/route", show_route);

@@ -128,6 +128,7 @@ struct proto_ops {
 	void (*apply)(struct sock *sk);
 	/* Takes no lock around which wake-ups happen; poll_wait() has been called. */
 	__poll_t (*poll)(struct sock *sk);
+	/* -ENOTTY: not of this family. May be NULL. */
 	long (*ioctl)(struct sock *sk, unsigned cmd, u64 arg);
 	/* A descriptor of its file is being closed, maybe not the last reference. May be NULL. */
 	void (*flush)(struct sock *sk, struct file *file);
@@ -227,8 +228,10 @@ int sock_setsockopt(struct sock *sk, int level, int name, const void __user *val
 int sock_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len);
 /* An int option's value: 0, -EINVAL (too short), -EFAULT. */
 int sockopt_get_int(int *v, const void __user *val, int len);
-/* net/inet.c: the index of the interface @name, 0 for none; and its name. */
+/* net/devinet.c: the index of the interface @name, 0 for none; and its name. */
 u8 dev_index(const char *name);
 void dev_name(u8 index, char name[IFNAMSIZ]);
+/* SIOCGIF*, which C libraries ask of any socket; -ENOTTY for others. */
+long dev_ioctl(unsigned cmd, void __user *arg);
 /* Copies out @size bytes, or fewer if the user has less room, and the length. 0, -EFAULT, -EINVAL */
 int sockopt_put(const void *v, int size, void __user *val, int __user *len);

@@ -273,7 +273,10 @@ SYSCALL_DEFINE2(shutdown, int, fd, int, how)
 
 	if (err)
 		return err;
-	err = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s.sk->ops->shutdown(s.sk, how);
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		err = -EINVAL;
+	else
+		err = s.sk->ops->shutdown ? s.sk->ops->shutdown(s.sk, how) : -EOPNOTSUPP;
 	fdput(s.f);
 	return err;
 }

@@ -49,7 +49,9 @@ static long sock_ioctl(struct file *file, unsigned cmd, u64 arg)
 {
 	struct sock *sk = file->private_data;
 
-	return sk->ops->ioctl ? sk->ops->ioctl(sk, cmd, arg) : -ENOTTY;
+	long ret = sk->ops->ioctl ? sk->ops->ioctl(sk, cmd, arg) : -ENOTTY;
+
+	return ret == -ENOTTY ? dev_ioctl(cmd, (void __user *)arg) : ret;
 }
 
 static int sock_flush(struct file *file)

@@ -457,7 +457,7 @@ long tcp_ioctl(struct sock *sk, unsigned cmd, u64 arg)
 		v = (int)READ_ONCE(tp->wmem);
 		break;
 	default:
-		return inet_ioctl(cmd, (void __user *)arg);
+		return -ENOTTY;
 	}
 	if (READ_ONCE(sk->state) == TCP_LISTEN)
 		return -EINVAL;

@@ -44,7 +44,6 @@
 #include "kernel/lib/sysctl.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/signal.h"
-#include "net/inet.h"
 #include "net/socket.h"
 
 /* How many datagrams may wait in a new socket's queue. */
@@ -369,8 +368,7 @@ static long unix_ioctl(struct sock *sk, unsigned cmd, u64 arg)
 			return -EINVAL;
 		return put_user(bytes_to_read(u), (int __user *)arg);
 	default:
-		/* C libraries ask about interfaces on any socket. */
-		return inet_ioctl(cmd, (void __user *)arg);
+		return -ENOTTY;
 	}
 }
 

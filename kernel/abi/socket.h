@@ -10,6 +10,7 @@
 #define AF_UNIX	  1
 #define AF_INET	  2
 #define AF_INET6  10
+#define AF_NETLINK 16
 #define AF_MAX	  46
 
 #define SOCK_STREAM    1
@@ -124,6 +125,7 @@ struct ucred {
 #define SOL_TCP	   6
 #define SOL_UDP	   17
 #define SOL_RAW	   255
+#define SOL_NETLINK 270
 
 /* SOL_SOCKET. */
 #define SO_DEBUG      1
@@ -253,18 +255,29 @@ struct tcp_info {
 /* ioctl(2) on sockets: tcp(7), udp(7), netdevice(7). */
 #define FIONREAD       0x541b /* the same as SIOCINQ */
 #define SIOCOUTQ       0x5411
+#define SIOCADDRT      0x890b
+#define SIOCDELRT      0x890c
 #define SIOCGIFNAME    0x8910
 #define SIOCGIFCONF    0x8912
 #define SIOCGIFFLAGS   0x8913
+#define SIOCSIFFLAGS   0x8914
 #define SIOCGIFADDR    0x8915
+#define SIOCSIFADDR    0x8916
 #define SIOCGIFDSTADDR 0x8917
+#define SIOCSIFDSTADDR 0x8918
 #define SIOCGIFBRDADDR 0x8919
+#define SIOCSIFBRDADDR 0x891a
 #define SIOCGIFNETMASK 0x891b
+#define SIOCSIFNETMASK 0x891c
 #define SIOCGIFMETRIC  0x891d
+#define SIOCSIFMETRIC  0x891e
 #define SIOCGIFMTU     0x8921
+#define SIOCSIFMTU     0x8922
+#define SIOCSIFHWADDR  0x8924
 #define SIOCGIFHWADDR  0x8927
 #define SIOCGIFINDEX   0x8933
 #define SIOCGIFTXQLEN  0x8942
+#define SIOCSIFTXQLEN  0x8943
 #define SIOCGIFMAP     0x8970
 
 #define IFNAMSIZ 16
@@ -290,5 +303,6 @@ struct ifconf {
 #define IFF_LOOPBACK	0x8
 #define IFF_RUNNING	0x40
 #define IFF_MULTICAST	0x1000
+#define IFF_LOWER_UP	0x10000
 #define ARPHRD_ETHER	1
 #define ARPHRD_LOOPBACK 772

@@ -37,7 +37,7 @@ ALSO = {
 }
 
 # lwIP's headers: its port, and what is built on it.
-LWIP = re.compile(r"^(net/lwip/.*|net/(netdev|inet\w*|tcp\w*|dgram\w*|udp|raw|ping)\.[ch]"
+LWIP = re.compile(r"^(net/lwip/.*|net/(netdev|devinet|inet\w*|tcp\w*|dgram\w*|udp|raw|ping)\.[ch]"
                   r"|drivers/e1000\.c|tests/kernel/net_test\.c)$")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')

@@ -49,3 +49,61 @@ def test_traceroute(machine, how):
     """The gateway is one hop away: it answers the echo, or says that nobody is at the port."""
     status, text = machine.run(f"traceroute {how} -n -q 1 -m 2 -w 2 10.0.2.2")
     assert status == 0 and "\n 1  10.0.2.2  " in text, text
+
+
+def lines(machine, command):
+    """What a command prints, with single blanks."""
+    status, text = machine.run(command)
+    assert status == 0, text
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+LO = ["1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue qlen 1000",
+      "link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00"]
+ETH = ["2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue qlen 256",
+       "link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff"]
+FOREVER = "valid_lft forever preferred_lft forever"
+
+
+def test_ip(machine):
+    assert lines(machine, "ip link") == LO + ETH
+    assert lines(machine, "ip link show eth0") == ETH
+    assert lines(machine, "ip addr") == [
+        *LO, "inet 127.0.0.1/8 scope host lo", FOREVER,
+        *ETH, "inet 10.0.2.15/24 brd 10.0.2.255 scope global eth0", FOREVER]
+    assert lines(machine, "ip route") == [
+        "default via 10.0.2.2 dev eth0", "10.0.2.0/24 dev eth0 scope link src 10.0.2.15"]
+    assert lines(machine, "ip route get 192.0.2.1") == [
+        "192.0.2.1 via 10.0.2.2 dev eth0 src 10.0.2.15"]
+    assert lines(machine, "ip route get 10.0.2.9") == ["10.0.2.9 dev eth0 src 10.0.2.15"]
+    assert lines(machine, "ip route get 10.0.2.15")[0].startswith("local 10.0.2.15 dev lo ")
+    lines(machine, "ping -c 1 10.0.2.2")
+    assert "10.0.2.2 dev eth0 lladdr 52:55:0a:00:02:02 REACHABLE" in lines(machine, "ip neigh")
+    status, text = machine.run("ip addr add 10.0.2.16/24 dev eth0")
+    assert status and "Operation not supported" in text, text
+
+
+def test_ifconfig_and_route(machine):
+    text = lines(machine, "ifconfig eth0")
+    assert text[:3] == ["eth0 Link encap:Ethernet HWaddr 52:54:00:12:34:56",
+                        "inet addr:10.0.2.15 Bcast:10.0.2.255 Mask:255.255.255.0",
+                        "UP BROADCAST RUNNING MULTICAST MTU:1500 Metric:1"], text
+    assert lines(machine, "route -n")[2:] == ["0.0.0.0 10.0.2.2 0.0.0.0 UG 0 0 0 eth0",
+                                              "10.0.2.0 0.0.0.0 255.255.255.0 U 0 0 0 eth0"]
+    status, text = machine.run("ifconfig eth0 down")
+    assert status and "Operation not supported" in text, text
+
+
+def test_cable_is_announced(machine):
+    machine.spawn("/tests/rtnl watch 2", says="watching")
+    machine.link(False)
+    machine.expect(r"eth0 is down\n", 20)
+    machine.link(True)
+    machine.expect(r"eth0 is up\n", 20)
+    machine.run("true")
+
+
+def test_noise(machine):
+    status, text = machine.run("/tests/rtnl noise", 60)
+    assert status == 0 and not text, text
+    assert lines(machine, "ip link") == LO + ETH
