@@ -7,7 +7,7 @@
  *
  * The file system is a tmpfs that is mounted on /dev and filled by the kernel (Linux's devtmpfs), so
  * programs may add links and nodes of their own. The devices that need no hardware are at the end
- * of this file: null, zero, full, random, urandom.
+ * of this file: null, zero, full, random, urandom. (kmsg.c has the log.)
  *
  * LOCKING: cdev_lock guards the list of devices; process context, a leaf. A device stays for good.
  */
@@ -290,11 +290,13 @@ static const struct file_operations urandom_fops = {
 
 static const struct {
 	const char *name;
+	u32 mode;
 	unsigned minor;
 	const struct file_operations *fop;
 } memory_devices[] = {
-	{"null", 3, &null_fops},     {"zero", 5, &zero_fops},       {"full", 7, &full_fops},
-	{"random", 8, &random_fops}, {"urandom", 9, &urandom_fops},
+	{"null", 0666, 3, &null_fops},       {"zero", 0666, 5, &zero_fops},
+	{"full", 0666, 7, &full_fops},       {"random", 0666, 8, &random_fops},
+	{"urandom", 0666, 9, &urandom_fops}, {"kmsg", 0644, 11, &kmsg_fops},
 };
 
 static const struct {
@@ -321,8 +323,8 @@ void devfs_init(void)
 	if (IS_ERR(dev_mnt))
 		panic("cannot make devtmpfs: %ld", PTR_ERR(dev_mnt));
 	for (size_t i = 0; i < ARRAY_SIZE(memory_devices); i++)
-		devfs_register(memory_devices[i].name, 0666, MKDEV(1, memory_devices[i].minor),
-			       memory_devices[i].fop, NULL);
+		devfs_register(memory_devices[i].name, memory_devices[i].mode,
+			       MKDEV(1, memory_devices[i].minor), memory_devices[i].fop, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		make_node(links[i].name, 0, 0, links[i].target);
 	make_node("shm", S_IFDIR | S_ISVTX | 0777, 0, NULL); /* shm_open(3) */

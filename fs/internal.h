@@ -198,7 +198,7 @@ int tmpfs_fill_super(struct super_block *sb, const char *options);
 void tmpfs_kill_super(struct super_block *sb);
 struct vm_area;
 struct file *vma_tmpfs_file(const struct vm_area *vma); /* the file it maps, or NULL */
-extern const struct file_operations chrdev_fops, noopen_fops;
+extern const struct file_operations chrdev_fops, noopen_fops, kmsg_fops;
 void devfs_init(void);
 void devpts_init(void);
 void procfs_init(void);

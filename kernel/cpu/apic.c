@@ -47,6 +47,7 @@
 #define ICR_STARTUP      (6u << 8)
 #define ICR_PENDING      BIT(12)
 #define ICR_ASSERT       BIT(14)
+#define ICR_SELF         BIT(18) /* destination shorthand: needs no ICR_HIGH */
 #define DIVIDE_BY_16     0x3
 #define APIC_BASE_ENABLE BIT(11)
 
@@ -226,6 +227,11 @@ static void send_icr(u8 dest, u32 low)
 void apic_send_ipi(int cpu, u8 vector)
 {
 	send_icr(per_cpu(apic_id, cpu), vector);
+}
+
+void apic_interrupt_self(u8 vector)
+{
+	lapic_write(LAPIC_ICR_LOW, ICR_SELF | ICR_ASSERT | vector);
 }
 
 void apic_send_nmi(int cpu)

@@ -14,6 +14,7 @@
 #define VECTOR_RESCHEDULE   0xf1
 #define VECTOR_CALL         0xf2
 #define VECTOR_STOP         0xf3
+#define VECTOR_LOG          0xf4
 #define VECTOR_SPURIOUS     0xff
 
 void apic_init(void);     /* boot CPU, once; masks the legacy PICs */
@@ -24,6 +25,8 @@ void apic_eoi(void);
 /* Arms this CPU's one-shot timer to fire in @ns nanoseconds; 0 disarms. Interrupts off. */
 void apic_timer_arm(u64 ns);
 void apic_send_ipi(int cpu, u8 vector);
+/* Interrupts this CPU as soon as it lets itself be. Any context, between the two halves of another's, too. */
+void apic_interrupt_self(u8 vector);
 void apic_send_nmi(int cpu);
 u8 apic_id_of(int cpu);
 /* For a CPU that is not up yet: reset it; start it in real mode at physical page @page. */

@@ -4,6 +4,7 @@
  *	VECTOR_RESCHEDULE  look at your run queue (kernel/sched/core.c)
  *	VECTOR_CALL        look at your queue of calls (here)
  *	VECTOR_STOP        stop for good (here)
+ *	VECTOR_LOG         to itself: wake who waits for the log (kernel/lib/printk.c)
  *
  * Calls. Each CPU has a queue, a list without a lock: whoever wants something of it pushes a struct
  * call by compare-and-exchange, and its owner takes the whole list by one exchange. Only a push onto an

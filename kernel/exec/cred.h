@@ -30,6 +30,7 @@
 #define CAP_SYS_TTY_CONFIG   26
 #define CAP_MKNOD            27
 #define CAP_MAC_OVERRIDE     32
+#define CAP_SYSLOG           34
 #define CAP_WAKE_ALARM       35
 #define CAP_LAST             40
 #define CAP_ALL              (BIT(CAP_LAST + 1) - 1)

@@ -122,6 +122,9 @@ void do_irq(struct pt_regs *regs, u8 vector)
 	case VECTOR_CALL:
 		smp_call_interrupt();
 		break;
+	case VECTOR_LOG:
+		log_interrupt();
+		break;
 	case VECTOR_STOP:
 		smp_stop_here(regs);
 	case VECTOR_SPURIOUS:

@@ -1,7 +1,8 @@
 /*
- * The kernel's log. printk() formats a line, puts it into a ring of the last 64 KiB, from where
- * syslog(2) reads it (dmesg), and gives it to every console. Each line begins with the time since
- * boot in seconds.
+ * The kernel's log. printk() formats a line, puts it into a ring of the last 64 KiB and gives it to every
+ * console. Each line begins with the time since boot in seconds; in the ring its priority is in front
+ * of that. Lines are numbered, so a reader (struct log_cursor) knows which it has missed when the ring
+ * has overtaken it. syslog.c and fs/kmsg.c read it for user space (dmesg).
  *
  * LOCKING: log_lock, interrupts off, guards the ring and keeps lines of several CPUs apart on the
  * consoles; nothing is taken under it but a console's own lock. printk() may be called with any
@@ -11,26 +12,25 @@
  */
 #include "kernel/lib/printk.h"
 
+#include "kernel/cpu/apic.h"
 #include "kernel/cpu/percpu.h"
-#include "kernel/cpu/syscall.h"
 #include "kernel/lib/string.h"
-#include "kernel/mm/slab.h"
-#include "kernel/mm/uaccess.h"
-#include "kernel/sched/spinlock.h"
-#include "kernel/sched/task.h"
+#include "kernel/sched/wait.h"
 #include "kernel/time/ktime.h"
 
-#define LOG_SIZE  65536u /* a power of two */
-#define LINE_SIZE 512    /* longer messages are cut */
+#define LINE_SIZE 512 /* longer messages are cut */
 
 int console_lock_tries = 10000000;
 
+DECLARE_WAIT_QUEUE_HEAD(log_wait);
 static DEFINE_SPINLOCK(log_lock);
 static int log_owner = -1; /* [log_lock] CPU that holds it */
 
 static char ring[LOG_SIZE]; /* [log_lock] */
 static u64 ring_end;        /* [log_lock] bytes ever written; the ring holds the last of them */
-static u64 ring_clear;      /* [log_lock] where SYSLOG_ACTION_CLEAR was */
+static struct log_cursor oldest;  /* [log_lock] the line after the last whose end was overwritten */
+static struct log_cursor newest;  /* [log_lock] the line that is being written */
+static struct log_cursor cleared; /* [log_lock] newest, when SYSLOG_ACTION_CLEAR was */
 static bool at_line_start = true; /* [log_lock] */
 static struct console *consoles;  /* [log_lock] */
 
@@ -55,28 +55,43 @@ static void unlock_log(void)
 	spin_unlock(&log_lock);
 }
 
+static void ring_put(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *at = &ring[ring_end++ % LOG_SIZE];
+
+		if (*at == '\n')
+			oldest = (struct log_cursor){ring_end - LOG_SIZE, oldest.seq + 1};
+		*at = s[i];
+		if (*at == '\n')
+			newest = (struct log_cursor){ring_end, newest.seq + 1};
+	}
+}
+
 static void emit(const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		ring[(ring_end + i) % LOG_SIZE] = s[i];
-	ring_end += n;
+	ring_put(s, n);
 	for (struct console *c = consoles; c; c = c->next)
 		c->write(s, n);
 }
 
-static void emit_lines(const char *s, size_t n)
+static void emit_lines(unsigned prio, const char *s, size_t n)
 {
-	char stamp[32];
+	char stamp[32], prefix[8];
 	u64 us = ktime_get() / NSEC_PER_USEC;
 	int stamp_len =
 		scnprintf(stamp, sizeof(stamp), "[%5lu.%06lu] ", us / 1000000, us % 1000000);
+
+	int prefix_len = scnprintf(prefix, sizeof(prefix), "<%u>", prio);
 
 	while (n) {
 		const char *nl = memchr(s, '\n', n);
 		size_t part = nl ? (size_t)(nl - s) + 1 : n;
 
-		if (at_line_start)
-			emit(stamp, stamp_len);
+		if (at_line_start) {
+			ring_put(prefix, (size_t)prefix_len);
+			emit(stamp, (size_t)stamp_len);
+		}
 		emit(s, part);
 		at_line_start = nl;
 		s += part;
@@ -84,23 +99,39 @@ static void emit_lines(const char *s, size_t n)
 	}
 }
 
+void log_write(unsigned prio, const char *text, size_t len)
+{
+	u64 flags;
+	bool locked;
+
+	local_irq_save(flags);
+	locked = lock_log();
+	emit_lines(prio, text, len);
+	if (locked)
+		unlock_log();
+	/* Pairs with the barrier of who waits: he sees the line, or is seen in the queue. A wake-up
+	 * takes locks that the caller may hold, so it is left to an interrupt. */
+	smp_mb();
+	if (waitqueue_active(&log_wait))
+		apic_interrupt_self(VECTOR_LOG);
+	local_irq_restore(flags);
+}
+
+void log_interrupt(void)
+{
+	wake_up_poll_all(&log_wait, EPOLLIN | EPOLLRDNORM);
+}
+
 void vprintk(const char *fmt, va_list ap)
 {
 	char line[LINE_SIZE];
 	int len = vsnprintf(line, sizeof(line), fmt, ap);
-	u64 flags;
-	bool locked;
 
 	if (len >= LINE_SIZE) {
 		len = LINE_SIZE - 1;
 		line[len - 1] = '\n';
 	}
-	local_irq_save(flags);
-	locked = lock_log();
-	emit_lines(line, len);
-	if (locked)
-		unlock_log();
-	local_irq_restore(flags);
+	log_write(LOG_PRIO_KERNEL, line, (size_t)len);
 }
 
 void printk(const char *fmt, ...)
@@ -126,74 +157,100 @@ void register_console(struct console *c)
 	local_irq_restore(flags);
 }
 
-/* syslog(2) */
-enum {
-	SYSLOG_ACTION_CLOSE = 0,
-	SYSLOG_ACTION_OPEN = 1,
-	SYSLOG_ACTION_READ_ALL = 3,
-	SYSLOG_ACTION_READ_CLEAR = 4,
-	SYSLOG_ACTION_CLEAR = 5,
-	SYSLOG_ACTION_CONSOLE_OFF = 6,
-	SYSLOG_ACTION_CONSOLE_ON = 7,
-	SYSLOG_ACTION_CONSOLE_LEVEL = 8,
-	SYSLOG_ACTION_SIZE_UNREAD = 9,
-	SYSLOG_ACTION_SIZE_BUFFER = 10
-};
+/* ---- reading ---- */
 
-/* The last @len bytes since the log was cleared, whole lines; the number of bytes copied. */
-static long read_log(char __user *ubuf, size_t len, bool clear)
+/* What a reader needs is done under the lock, interrupts off; nobody prints meanwhile. */
+static void hold_log(u64 *flags)
 {
-	char *copy;
-	u64 from, flags;
-	size_t n = 0;
-
-	len = min(len, (size_t)LOG_SIZE);
-	copy = kmalloc(len, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
-	spin_lock_irqsave(&log_lock, flags);
+	spin_lock_irqsave(&log_lock, *flags);
 	log_owner = smp_processor_id();
-	from = ring_end - min(ring_end - ring_clear, (u64)len);
-	if (from != ring_clear)
-		while (from < ring_end && ring[from++ % LOG_SIZE] != '\n')
-			;
-	while (from < ring_end)
-		copy[n++] = ring[from++ % LOG_SIZE];
-	if (clear)
-		ring_clear = ring_end;
+}
+
+static void release_log(u64 flags)
+{
 	log_owner = -1;
 	spin_unlock_irqrestore(&log_lock, flags);
-	if (copy_to_user(ubuf, copy, n)) {
-		kfree(copy);
-		return -EFAULT;
+}
+
+/* [log_lock] The oldest line of which nothing is lost. */
+static struct log_cursor first_whole(void)
+{
+	struct log_cursor c = oldest;
+
+	if (ring_end - c.pos <= LOG_SIZE)
+		return c;
+	c.pos = ring_end - LOG_SIZE;
+	while (ring[c.pos++ % LOG_SIZE] != '\n')
+		;
+	c.seq++;
+	return c;
+}
+
+struct log_cursor log_seek(enum log_place place)
+{
+	struct log_cursor c;
+	u64 flags;
+
+	hold_log(&flags);
+	c = place == LOG_OLDEST ? first_whole() : place == LOG_CLEARED ? cleared : newest;
+	release_log(flags);
+	return c;
+}
+
+ssize_t log_line(struct log_cursor *c, char *buf, size_t size)
+{
+	size_t n = 0;
+	u64 flags;
+	char ch;
+
+	hold_log(&flags);
+	if (ring_end - c->pos > LOG_SIZE) {
+		*c = first_whole();
+		release_log(flags);
+		return -EPIPE;
 	}
-	kfree(copy);
+	if (c->seq < newest.seq) {
+		do {
+			ch = ring[c->pos++ % LOG_SIZE];
+			if (n < size)
+				buf[n++] = ch;
+		} while (ch != '\n');
+		c->seq++;
+	}
+	release_log(flags);
+	return (ssize_t)n;
+}
+
+bool log_has_line(const struct log_cursor *c)
+{
+	return c->seq < READ_ONCE(newest.seq);
+}
+
+size_t log_since_clear(char *buf, size_t size)
+{
+	struct log_cursor from;
+	u64 flags, at;
+	size_t n = 0;
+
+	hold_log(&flags);
+	from = first_whole();
+	if (from.seq < cleared.seq)
+		from = cleared;
+	at = ring_end - min(ring_end - from.pos, (u64)size);
+	if (at != from.pos)
+		while (at < ring_end && ring[at++ % LOG_SIZE] != '\n')
+			;
+	while (at < ring_end)
+		buf[n++] = ring[at++ % LOG_SIZE];
+	release_log(flags);
 	return n;
 }
 
-SYSCALL_DEFINE3(syslog, int, action, char __user *, buf, int, len)
+void log_clear(void)
 {
-	switch (action) {
-	case SYSLOG_ACTION_READ_ALL:
-	case SYSLOG_ACTION_READ_CLEAR:
-		if (!buf || len < 0)
-			return -EINVAL;
-		if (!len)
-			return 0;
-		return read_log(buf, len, action == SYSLOG_ACTION_READ_CLEAR);
-	case SYSLOG_ACTION_CLEAR:
-		WRITE_ONCE(ring_clear, READ_ONCE(ring_end));
-		return 0;
-	case SYSLOG_ACTION_SIZE_UNREAD:
-		return min(READ_ONCE(ring_end) - READ_ONCE(ring_clear), (u64)LOG_SIZE);
-	case SYSLOG_ACTION_SIZE_BUFFER:
-		return LOG_SIZE;
-	case SYSLOG_ACTION_CLOSE:
-	case SYSLOG_ACTION_OPEN:
-	case SYSLOG_ACTION_CONSOLE_OFF:
-	case SYSLOG_ACTION_CONSOLE_ON:
-	case SYSLOG_ACTION_CONSOLE_LEVEL:
-		return 0; /* every message goes to the console */
-	}
-	return -EINVAL;
+	u64 flags;
+
+	hold_log(&flags);
+	cleared = newest;
+	release_log(flags);
 }

@@ -56,3 +56,30 @@ struct console {
 	struct console *next;
 };
 void register_console(struct console *c);
+
+/*
+ * The log for its readers. Each line has a number, from 0 at boot; in the ring it is
+ * "<PRIORITY>[SECONDS.MICROSECONDS] text\n".
+ */
+#define LOG_SIZE        65536u /* bytes of the ring, a power of two */
+#define LOG_LINE_MAX    1024   /* a longer line is read cut */
+#define LOG_PRIO_KERNEL 6u     /* syslog(3): facility * 8 + level; LOG_INFO of the kernel */
+
+struct log_cursor {
+	u64 pos, seq; /* where a line begins, in bytes ever written; its number */
+};
+enum log_place { LOG_OLDEST, LOG_CLEARED, LOG_END };
+
+extern struct wait_queue_head log_wait; /* woken when there are more lines */
+/* Adds lines. Any context. */
+void log_write(unsigned prio, const char *text, size_t len);
+/* The following: process context. A cursor is its owner's to lock. */
+struct log_cursor log_seek(enum log_place place);
+/* The next line with its newline, and on; 0: no more yet, -EPIPE: it is lost, and @c is at the oldest. */
+ssize_t log_line(struct log_cursor *c, char *buf, size_t size);
+bool log_has_line(const struct log_cursor *c);
+/* Whole lines since log_clear(), the last @size bytes; how many bytes. */
+size_t log_since_clear(char *buf, size_t size);
+void log_clear(void);
+/* VECTOR_LOG has come. */
+void log_interrupt(void);
