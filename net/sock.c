@@ -19,6 +19,7 @@
  * socket under net_lock before that. So no reference count is needed.
  */
 
+#include "kernel/exec/cred.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/string.h"
 #include "kernel/lib/sysctl.h"
@@ -285,7 +286,7 @@ static int set_timestamps(struct sock *sk, int on, bool ns)
 /* A hint, or a label for what others do with packets; @allowed without privileges or not. */
 static int set_hint(u32 *hint, int v, bool allowed)
 {
-	if (!allowed && current->signal->euid != 0)
+	if (!allowed && !capable(CAP_NET_ADMIN))
 		return -EPERM;
 	WRITE_ONCE(*hint, (u32)v);
 	return 0;
@@ -318,7 +319,7 @@ static int set_int_option(struct sock *sk, int name, int v)
 		return set_buffer(sk, true, v, READ_ONCE(rmem_max));
 	case SO_SNDBUFFORCE:
 	case SO_RCVBUFFORCE:
-		if (current->signal->euid != 0)
+		if (!capable(CAP_NET_ADMIN))
 			return -EPERM;
 		return set_buffer(sk, name == SO_RCVBUFFORCE, v, INT32_MAX / 2);
 	case SO_RCVLOWAT:
@@ -332,7 +333,7 @@ static int set_int_option(struct sock *sk, int name, int v)
 	}
 }
 
-/* Bound to a device already, only root may choose another. */
+/* Bound to a device already, only CAP_NET_RAW may choose another. */
 static int set_device(struct sock *sk, const void __user *val, int len)
 {
 	char name[IFNAMSIZ] = "";
@@ -345,7 +346,7 @@ static int set_device(struct sock *sk, const void __user *val, int len)
 		if (!index)
 			return -ENODEV;
 	}
-	if (READ_ONCE(sk->bound_dev) && current->signal->euid != 0)
+	if (READ_ONCE(sk->bound_dev) && !capable(CAP_NET_RAW))
 		return -EPERM;
 	WRITE_ONCE(sk->bound_dev, index);
 	if (sk->ops->apply)
