@@ -462,6 +462,8 @@ static void make_noise(uint64_t seed)
 		epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev);
 	socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP);
+	socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, 0);
 	noise_state = seed * 0x9e3779b97f4a7c15ul + 1;
 	for (int i = 0; i < 3000; i++) {
 		long nr = noise() % 512;
