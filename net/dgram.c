@@ -371,8 +371,7 @@ static void dgram_unconnect(struct dgram_sock *dg)
 	WRITE_ONCE(dg->inet.laddr, dg->bound_ip);
 	if (!sock_flag(sk, SOCK_BINDPORT))
 		WRITE_ONCE(dg->inet.lport, 0);
-	WRITE_ONCE(dg->inet.raddr, 0);
-	WRITE_ONCE(dg->inet.rport, 0);
+	inet_set_peer(&dg->inet, 0, 0);
 	WRITE_ONCE(sk->state, TCP_CLOSE);
 }
 
@@ -393,8 +392,7 @@ static int dgram_connect_locked(struct dgram_sock *dg, const ip_addr_t *dest, u1
 	if (!dg->bound_ip)
 		pcb->local_ip.addr = netif_ip4_addr(netif)->addr;
 	WRITE_ONCE(dg->inet.laddr, pcb->local_ip.addr);
-	WRITE_ONCE(dg->inet.raddr, dest->addr);
-	WRITE_ONCE(dg->inet.rport, port);
+	inet_set_peer(&dg->inet, dest->addr, port);
 	WRITE_ONCE(dg->inet.sk.state, TCP_ESTABLISHED);
 	return 0;
 }
@@ -439,15 +437,10 @@ static int dgram_shutdown(struct sock *sk, int how)
 
 static __poll_t dgram_poll(struct sock *sk)
 {
-	u8 shutdown = READ_ONCE(sk->shutdown);
-	__poll_t mask = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	__poll_t mask = sock_poll_ends(sk) | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
-	if (READ_ONCE(sk->sk_err) || !list_empty(&dgram_sk(sk)->errors))
+	if (!list_empty(&dgram_sk(sk)->errors))
 		mask |= EPOLLERR;
-	if (shutdown & RCV_SHUTDOWN)
-		mask |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
-	if (shutdown == SHUTDOWN_MASK)
-		mask |= EPOLLHUP;
 	if (!list_empty(&dgram_sk(sk)->rx))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	return mask;

@@ -29,6 +29,18 @@ static inline struct inet_sock *inet_sk(const struct sock *sk)
 	return (struct inet_sock *)sk;
 }
 
+/* net_lock held. */
+static inline void inet_set_local(struct inet_sock *inet, u32 addr, u16 port)
+{
+	WRITE_ONCE(inet->laddr, addr);
+	WRITE_ONCE(inet->lport, port);
+}
+static inline void inet_set_peer(struct inet_sock *inet, u32 addr, u16 port)
+{
+	WRITE_ONCE(inet->raddr, addr);
+	WRITE_ONCE(inet->rport, port);
+}
+
 struct sock *tcp_sock_create(void); /* ERR_PTR(-ENOMEM) */
 struct sock *udp_sock_create(void);
 struct sock *raw_sock_create(int protocol); /* also ERR_PTR(-EPROTONOSUPPORT, -EPERM) */

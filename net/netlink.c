@@ -499,10 +499,8 @@ static ssize_t netlink_recvmsg(struct sock *sk, struct msghdr *m)
 
 static __poll_t netlink_poll(struct sock *sk)
 {
-	__poll_t mask = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	__poll_t mask = sock_poll_ends(sk) | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
-	if (READ_ONCE(sk->sk_err))
-		mask |= EPOLLERR;
 	if (!list_empty(&nl_sk(sk)->rx))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	return mask;

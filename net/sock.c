@@ -140,6 +140,13 @@ ssize_t sock_sendmsg(struct sock *sk, struct msghdr *m)
 	return ret;
 }
 
+int sock_epipe(unsigned flags)
+{
+	if (!(flags & MSG_NOSIGNAL))
+		send_signal_task(current, SIGPIPE, NULL);
+	return -EPIPE;
+}
+
 /* ---- lock_sock ---- */
 
 /*

@@ -151,6 +151,9 @@ struct sock *sk_alloc(struct kmem_cache *cache, const struct proto_ops *ops, gfp
 ssize_t sock_recvmsg(struct sock *sk, struct msghdr *m);
 ssize_t sock_sendmsg(struct sock *sk, struct msghdr *m);
 
+/* What send(2) of a stream returns that cannot carry more: -EPIPE, and SIGPIPE unless MSG_NOSIGNAL. */
+int sock_epipe(unsigned flags);
+
 /* An inode number for sk->ino. */
 u64 sock_new_ino(void);
 /* How many sockets have a file, about. */
@@ -188,6 +191,19 @@ static inline int sock_error(struct sock *sk)
 	if (likely(!READ_ONCE(sk->sk_err)))
 		return 0;
 	return -xchg(&sk->sk_err, 0);
+}
+
+/* What poll() says of a pending error and of shutdown(2). */
+static inline __poll_t sock_poll_ends(const struct sock *sk)
+{
+	u8 shutdown = READ_ONCE(sk->shutdown);
+	__poll_t mask = READ_ONCE(sk->sk_err) ? EPOLLERR : 0;
+
+	if (shutdown == SHUTDOWN_MASK)
+		mask |= EPOLLHUP;
+	if (shutdown & RCV_SHUTDOWN)
+		mask |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
+	return mask;
 }
 
 /*

@@ -335,22 +335,6 @@ SYSCALL_DEFINE5(getsockopt, int, fd, int, level, int, name, void __user *, val, 
 
 /* ---- data ---- */
 
-static ssize_t sock_send(struct sockfd *s, struct msghdr *m, unsigned flags)
-{
-	m->flags = flags;
-	if (s->f.file->f_flags & O_NONBLOCK)
-		m->flags |= MSG_DONTWAIT;
-	return sock_sendmsg(s->sk, m);
-}
-
-static ssize_t sock_recv(struct sockfd *s, struct msghdr *m, unsigned flags)
-{
-	m->flags = flags;
-	if (s->f.file->f_flags & O_NONBLOCK)
-		m->flags |= MSG_DONTWAIT;
-	return sock_recvmsg(s->sk, m);
-}
-
 SYSCALL_DEFINE6(sendto, int, fd, void __user *, buf, size_t, len, unsigned, flags,
 		const void __user *, uaddr, int, addrlen)
 {
@@ -375,7 +359,8 @@ SYSCALL_DEFINE6(sendto, int, fd, void __user *, buf, size_t, len, unsigned, flag
 		m.name = &addr;
 		m.namelen = addrlen;
 	}
-	ret = sock_send(&s, &m, flags);
+	m.flags = sock_msg_flags(s.f.file, flags);
+	ret = sock_sendmsg(s.sk, &m);
 out:
 	fdput(s.f);
 	return ret;
@@ -400,7 +385,8 @@ SYSCALL_DEFINE6(recvfrom, int, fd, void __user *, buf, size_t, len, unsigned, fl
 	iov_iter_user(&it, buf, len);
 	m.iter = &it;
 	m.name = uaddr ? &addr : NULL;
-	ret = sock_recv(&s, &m, flags);
+	m.flags = sock_msg_flags(s.f.file, flags);
+	ret = sock_recvmsg(s.sk, &m);
 	fdput(s.f);
 	if (ret >= 0 && uaddr) {
 		err = addr_to_user(&addr, m.namelen, uaddr, addrlen);
@@ -455,7 +441,8 @@ static ssize_t do_sendmsg(struct sockfd *s, const struct user_msghdr __user *ums
 		in.m.name = &in.addr;
 		in.m.namelen = in.u.msg_namelen;
 	}
-	ret = sock_send(s, &in.m, flags);
+	in.m.flags = sock_msg_flags(s->f.file, flags);
+	ret = sock_sendmsg(s->sk, &in.m);
 out:
 	kfree(in.to_free);
 	return ret;
@@ -470,7 +457,8 @@ static ssize_t do_recvmsg(struct sockfd *s, struct user_msghdr __user *umsg, uns
 	if (ret)
 		return ret;
 	in.m.name = in.u.msg_name ? &in.addr : NULL;
-	ret = sock_recv(s, &in.m, flags);
+	in.m.flags = sock_msg_flags(s->f.file, flags);
+	ret = sock_recvmsg(s->sk, &in.m);
 	kfree(in.to_free);
 	if (ret < 0)
 		return ret;

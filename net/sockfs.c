@@ -17,24 +17,19 @@ static struct mount *sock_mnt; /* [I] */
 
 static ssize_t sock_read(struct file *file, struct iov_iter *to, loff_t *pos)
 {
-	struct msghdr m = {.iter = to};
+	struct msghdr m = {.iter = to, .flags = sock_msg_flags(file, 0)};
 	struct sock *sk = file->private_data;
 
 	if (!to->count)
 		return 0;
-	if (file->f_flags & O_NONBLOCK)
-		m.flags = MSG_DONTWAIT;
 	return sock_recvmsg(sk, &m);
 }
 
 static ssize_t sock_write(struct file *file, struct iov_iter *from, loff_t *pos)
 {
-	struct msghdr m = {.iter = from};
-	struct sock *sk = file->private_data;
+	struct msghdr m = {.iter = from, .flags = sock_msg_flags(file, 0)};
 
-	if (file->f_flags & O_NONBLOCK)
-		m.flags = MSG_DONTWAIT;
-	return sock_sendmsg(sk, &m);
+	return sock_sendmsg(file->private_data, &m);
 }
 
 static __poll_t sock_poll(struct file *file, struct poll_table *pt)

@@ -87,10 +87,8 @@ void tcp_established(struct sock *sk, struct tcp_pcb *pcb)
 {
 	struct inet_sock *inet = inet_sk(sk);
 
-	WRITE_ONCE(inet->laddr, pcb->local_ip.addr);
-	WRITE_ONCE(inet->lport, pcb->local_port);
-	WRITE_ONCE(inet->raddr, pcb->remote_ip.addr);
-	WRITE_ONCE(inet->rport, pcb->remote_port);
+	inet_set_local(inet, pcb->local_ip.addr, pcb->local_port);
+	inet_set_peer(inet, pcb->remote_ip.addr, pcb->remote_port);
 	tcp_sync_send(tcp_sk(sk), pcb);
 	if (!sock_flag(sk, SOCK_SNDBUF_LOCK))
 		WRITE_ONCE(sk->sndbuf, TCP_SND_BUF);
@@ -307,8 +305,7 @@ void tcp_disconnect(struct sock *sk, struct list_head *children)
 	tcp_drop_pcb(tp, true);
 	if (old != TCP_CLOSE && old != TCP_LISTEN)
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
-	WRITE_ONCE(tp->inet.raddr, 0);
-	WRITE_ONCE(tp->inet.rport, 0);
+	inet_set_peer(&tp->inet, 0, 0);
 	if (!sock_flag(sk, SOCK_BINDADDR))
 		WRITE_ONCE(tp->inet.laddr, 0);
 	if (!sock_flag(sk, SOCK_BINDPORT))
@@ -324,6 +321,17 @@ void tcp_disconnect(struct sock *sk, struct list_head *children)
 	sk->ss_state = SS_UNCONNECTED;
 	if (sk->sk_err)
 		sk->sk_error_report(sk);
+}
+
+/* Sends a FIN behind what is queued, if there is a connection that has sent none. net_lock held. */
+static void tcp_send_end(struct tcp_sock *tp)
+{
+	struct tcp_pcb *pcb = tp->pcb;
+
+	if (!pcb || (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT))
+		return;
+	tcp_shutdown(pcb, 0, 1);
+	tcp_sync_state(&tp->inet.sk, pcb);
 }
 
 static int tcp_sock_shutdown(struct sock *sk, int how)
@@ -344,11 +352,8 @@ static int tcp_sock_shutdown(struct sock *sk, int how)
 		if (sk->state == TCP_CLOSE)
 			err = -ENOTCONN;
 		WRITE_ONCE(sk->shutdown, sk->shutdown | bits);
-		if ((bits & SEND_SHUTDOWN) && tp->pcb &&
-		    (tp->pcb->state == ESTABLISHED || tp->pcb->state == CLOSE_WAIT)) {
-			tcp_shutdown(tp->pcb, 0, 1);
-			tcp_sync_state(sk, tp->pcb);
-		}
+		if (bits & SEND_SHUTDOWN)
+			tcp_send_end(tp);
 	}
 	sk->sk_state_change(sk);
 	unlock_net();
@@ -366,14 +371,10 @@ static bool tcp_closing(const struct sock *sk)
 /* SO_LINGER: sends FIN and waits until the peer has acknowledged it and all before. */
 static void tcp_linger(struct sock *sk)
 {
-	struct tcp_sock *tp = tcp_sk(sk);
 	u64 deadline;
 
 	lock_net();
-	if (tp->pcb && (tp->pcb->state == ESTABLISHED || tp->pcb->state == CLOSE_WAIT)) {
-		tcp_shutdown(tp->pcb, 0, 1);
-		tcp_sync_state(sk, tp->pcb);
-	}
+	tcp_send_end(tcp_sk(sk));
 	unlock_net();
 	deadline = deadline_after(sk->lingertime * NSEC_PER_SEC);
 	(void)wait_event_interruptible_deadline(&sk->wq, !tcp_closing(sk), deadline);

@@ -30,8 +30,7 @@ static int tcp_bind_locked(struct tcp_sock *tp, u32 ip, u16 port)
 		return -EADDRINUSE;
 	if (err != ERR_OK)
 		return inet_errno(err);
-	WRITE_ONCE(tp->inet.laddr, ip);
-	WRITE_ONCE(tp->inet.lport, pcb->local_port);
+	inet_set_local(&tp->inet, ip, pcb->local_port);
 	return 0;
 }
 
@@ -256,10 +255,8 @@ static int tcp_start_connect(struct sock *sk, const struct sockaddr *addr, int l
 		return err == ERR_BUF || err == ERR_USE ? -EADDRNOTAVAIL : inet_errno(err);
 	}
 	tp->stalled = 0;
-	WRITE_ONCE(tp->inet.laddr, tp->pcb->local_ip.addr);
-	WRITE_ONCE(tp->inet.lport, tp->pcb->local_port);
-	WRITE_ONCE(tp->inet.raddr, dest.addr);
-	WRITE_ONCE(tp->inet.rport, port);
+	inet_set_local(&tp->inet, tp->pcb->local_ip.addr, tp->pcb->local_port);
+	inet_set_peer(&tp->inet, dest.addr, port);
 	WRITE_ONCE(sk->state, TCP_SYN_SENT);
 	return 0;
 }

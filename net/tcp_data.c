@@ -483,9 +483,7 @@ static int tx_error(struct sock *sk, int err, unsigned flags)
 	pending = sock_error(sk);
 	if (pending && pending != -EPIPE)
 		return pending;
-	if (!(flags & MSG_NOSIGNAL))
-		send_signal_task(current, SIGPIPE, NULL);
-	return -EPIPE;
+	return sock_epipe(flags);
 }
 
 ssize_t tcp_sendmsg(struct sock *sk, struct msghdr *m)

@@ -282,15 +282,9 @@ static bool wait_for_peer_room(struct unix_sock *u)
 static __poll_t unix_poll(struct sock *sk)
 {
 	struct unix_sock *u = unix_sk(sk);
-	u8 shutdown = READ_ONCE(sk->shutdown), state = READ_ONCE(sk->state);
-	__poll_t mask = 0;
+	u8 state = READ_ONCE(sk->state);
+	__poll_t mask = sock_poll_ends(sk);
 
-	if (READ_ONCE(sk->sk_err))
-		mask |= EPOLLERR;
-	if (shutdown == SHUTDOWN_MASK)
-		mask |= EPOLLHUP;
-	if (shutdown & RCV_SHUTDOWN)
-		mask |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
 	if (!list_empty(&u->rx) || (state == TCP_LISTEN && !list_empty(&u->accept)))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!unix_is_dgram(u) && state == TCP_CLOSE)

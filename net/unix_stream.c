@@ -32,15 +32,6 @@ static int send_piece(struct unix_sock *u, struct unix_sock *peer, struct unix_m
 	return err;
 }
 
-static ssize_t broken_pipe(const struct msghdr *m, ssize_t sent)
-{
-	if (sent)
-		return sent;
-	if (!(m->flags & MSG_NOSIGNAL))
-		send_signal_task(current, SIGPIPE, NULL);
-	return -EPIPE;
-}
-
 static ssize_t send_all(struct unix_sock *u, struct unix_sock *peer, struct msghdr *m,
 			struct scm_cookie *scm)
 {
@@ -67,7 +58,7 @@ static ssize_t send_all(struct unix_sock *u, struct unix_sock *peer, struct msgh
 		}
 		if (send_piece(u, peer, msg)) {
 			unix_msg_free(msg);
-			return broken_pipe(m, sent);
+			return sent ? sent : sock_epipe(m->flags);
 		}
 		sent += (ssize_t)n;
 	}
@@ -91,7 +82,7 @@ ssize_t unix_stream_sendmsg(struct sock *sk, struct msghdr *m)
 	else if (!peer)
 		ret = -ENOTCONN;
 	else if (READ_ONCE(sk->shutdown) & SEND_SHUTDOWN)
-		ret = broken_pipe(m, 0);
+		ret = sock_epipe(m->flags);
 	else
 		ret = send_all(u, peer, m, &scm);
 	scm_destroy(&scm);
