@@ -3,8 +3,11 @@
  * it returns through, at random: 20 faults or ticks of a clock, each of which goes on to the next try. COUNT
  * children do so. How they end does not matter; the kernel must survive it, and the registers that a
  * child spoils must not be its parent's.
+ *
+ * Before that, the ways into the kernel that a 64-bit system does not have: they lead nowhere.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -266,6 +269,61 @@ static void child(uint64_t seed)
 		ways[noise() % WAYS]();
 }
 
+/* ---- doors that are not there ---- */
+
+__asm__(".data\n"
+	"far32:		.long code32; .word 0x23\n"
+	".balign 8\n"
+	"saved_rsp:	.quad 0\n"
+	".text\n"
+	"getpid32:\n"
+	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+	"	mov %rsp, saved_rsp\n"
+	"	ljmp *far32\n"
+	".code32\n"
+	"code32:\n"
+	"	mov $39, %eax\n"
+	"	syscall\n"
+	"	ljmp $0x33, $code64\n"
+	".code64\n"
+	"code64:\n"
+	"	mov saved_rsp, %rsp\n"
+	"	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+	"	ret\n");
+int getpid32(void);
+
+static void by_syscall32(void)
+{
+	if (getpid32() == -ENOSYS)
+		raise(SIGSEGV); /* as the others */
+}
+
+static void by_int80(void)
+{
+	__asm__ volatile("int $0x80" ::"a"(20) : "memory");
+}
+
+static void by_sysenter(void)
+{
+	__asm__ volatile("sysenter" ::"a"(20) : "memory");
+}
+
+/* Some processors do not even know the instruction. */
+static int is_closed(void (*door)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		door();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGILL);
+}
+
+/* ---- all of it ---- */
+
 static int spoilt(void)
 {
 	uint32_t ds, es, fs, gs, ss, cs;
@@ -298,6 +356,10 @@ int main(int argc, char **argv)
 	uint64_t first = argc > 1 ? strtoul(argv[1], NULL, 0) : 1;
 	uint64_t count = argc > 2 ? strtoul(argv[2], NULL, 0) : 200;
 
+	if (!is_closed(by_syscall32) || !is_closed(by_int80) || !is_closed(by_sysenter)) {
+		puts("a way into the kernel that should not be there");
+		return 1;
+	}
 	code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (code == MAP_FAILED)
