@@ -94,3 +94,30 @@ static inline int reap(pid_t pid)
 	must(waitpid(pid, &status, 0));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+
+static inline void sleep_ms(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+/* A child that sends us SIGUSR1 every 10 ms until it is killed. */
+static inline pid_t pest(void)
+{
+	pid_t parent = getpid(), child = must(fork());
+
+	if (child)
+		return child;
+	for (;;) {
+		sleep_ms(10);
+		if (kill(parent, SIGUSR1))
+			_exit(0);
+	}
+}
+
+static inline void stop_pest(pid_t child)
+{
+	must(kill(child, SIGKILL));
+	reap(child);
+}

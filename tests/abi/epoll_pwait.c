@@ -17,33 +17,6 @@ static int pwait2(int ep, struct epoll_event *ev, int max, const struct timespec
 	return (int)syscall(441 /* epoll_pwait2 */, ep, ev, max, ts, mask, 8);
 }
 
-static void sleep_ms(long ms)
-{
-	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&ts, NULL);
-}
-
-/* A child that sends us SIGUSR1 every 10 ms until it is killed. */
-static pid_t pest(void)
-{
-	pid_t parent = getpid(), child = must(fork());
-
-	if (child)
-		return child;
-	for (;;) {
-		sleep_ms(10);
-		if (kill(parent, SIGUSR1))
-			_exit(0);
-	}
-}
-
-static void stop_pest(pid_t child)
-{
-	must(kill(child, SIGKILL));
-	reap(child);
-}
-
 static void on_usr1(int flags)
 {
 	struct sigaction sa = {.sa_handler = handler, .sa_flags = flags};

@@ -13,27 +13,6 @@ static void handler(int sig)
 	handled++;
 }
 
-static void sleep_ms(long ms)
-{
-	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&ts, NULL);
-}
-
-/* A child that sends us SIGUSR1 every 10 ms until it is killed. */
-static pid_t pest(void)
-{
-	pid_t parent = getpid(), child = must(fork());
-
-	if (child)
-		return child;
-	for (;;) {
-		sleep_ms(10);
-		if (kill(parent, SIGUSR1))
-			_exit(0);
-	}
-}
-
 static void poll_basics(int p[2])
 {
 	struct pollfd f[4] = {
@@ -133,8 +112,7 @@ static void poll_signals(int p[2])
 	start = now_ns();
 	ok(ppoll(&f, 1, &ts, &usr1) == 0 && now_ns() - start >= 20000000, "ppoll: undisturbed");
 	fails(ppoll(&f, 1, NULL, &empty), EINTR);
-	must(kill(child, SIGKILL));
-	reap(child);
+	stop_pest(child);
 
 	must(sigprocmask(SIG_BLOCK, &usr1, NULL));
 	handled = 0;

@@ -3,6 +3,7 @@
  * registers, what it may change through its ucontext, and what becomes of a forged one.
  */
 #include "tap.h"
+#include "signals.h"
 
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -16,37 +17,6 @@ static volatile uintptr_t bad = 8;
 static void reset(void)
 {
 	count = last_signal = last_code = last_value = 0;
-}
-
-static void install(int sig, void (*fn)(int), int flags)
-{
-	struct sigaction sa = {.sa_handler = fn, .sa_flags = flags};
-
-	must(sigaction(sig, &sa, NULL));
-}
-
-static void install_info(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
-{
-	struct sigaction sa = {.sa_sigaction = fn, .sa_flags = flags | SA_SIGINFO};
-
-	must(sigaction(sig, &sa, NULL));
-}
-
-static void block(int how, int sig)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	must(sigprocmask(how, &set, NULL));
-}
-
-static bool is_blocked(int sig)
-{
-	sigset_t set;
-
-	must(sigprocmask(SIG_BLOCK, NULL, &set));
-	return sigismember(&set, sig);
 }
 
 /* ---- faults ---- */

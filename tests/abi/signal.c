@@ -3,6 +3,7 @@
  * queues, default actions, interval timers. What a handler finds on its stack is in sigframe.c.
  */
 #include "tap.h"
+#include "signals.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -36,42 +37,11 @@ static void info_handler(int sig, siginfo_t *info, void *uc)
 	last_value = info->si_value.sival_int;
 }
 
-static void install(int sig, void (*fn)(int), int flags)
-{
-	struct sigaction sa = {.sa_handler = fn, .sa_flags = flags};
-
-	must(sigaction(sig, &sa, NULL));
-}
-
-static void install_info(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
-{
-	struct sigaction sa = {.sa_sigaction = fn, .sa_flags = flags | SA_SIGINFO};
-
-	must(sigaction(sig, &sa, NULL));
-}
-
-static void block(int how, int sig)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	must(sigprocmask(how, &set, NULL));
-}
-
 static bool is_pending(int sig)
 {
 	sigset_t set;
 
 	must(sigpending(&set));
-	return sigismember(&set, sig);
-}
-
-static bool is_blocked(int sig)
-{
-	sigset_t set;
-
-	must(sigprocmask(SIG_BLOCK, NULL, &set));
 	return sigismember(&set, sig);
 }
 

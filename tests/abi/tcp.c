@@ -3,14 +3,11 @@
  * at each stage. tcp(7), socket(7), ip(7), epoll-semantics rule 24.
  */
 #include "tap.h"
+#include "inet.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -41,49 +38,6 @@ static void handle(int sig, int flags)
 static void ms(int n)
 {
 	poll(NULL, 0, n);
-}
-
-/* What poll() says within @timeout ms about everything. */
-static int events(int fd, int timeout)
-{
-	struct pollfd p = {fd, POLLIN | POLLOUT | POLLRDHUP | POLLRDNORM | POLLWRNORM | POLLPRI, 0};
-
-	poll(&p, 1, timeout);
-	return p.revents;
-}
-
-/* Is the answer @want, now or soon? */
-static bool becomes(int fd, int want)
-{
-	int got = 0;
-
-	for (int i = 0; i < 1000; i++) {
-		got = events(fd, 0);
-		if (got == want)
-			return true;
-		ms(10);
-	}
-	printf("# poll says %#x, not %#x\n", got, want);
-	return false;
-}
-
-static struct sockaddr_in local(int port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return a;
-}
-
-#define ADDR(a) ((struct sockaddr *)&(a)), sizeof(a)
-
-static int port_of(int fd)
-{
-	struct sockaddr_in a;
-	socklen_t len = sizeof(a);
-
-	must(getsockname(fd, (struct sockaddr *)&a, &len));
-	return ntohs(a.sin_port);
 }
 
 static int tcp(int flags)

@@ -3,60 +3,16 @@
  * epoll-semantics rule 25.
  */
 #include "tap.h"
+#include "inet.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
 #define IN_  (POLLIN | POLLRDNORM)
 #define OUT_ (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define ALL  (IN_ | OUT_ | POLLRDHUP | POLLPRI)
-
-static int events(int fd, int timeout)
-{
-	struct pollfd p = {fd, ALL, 0};
-
-	poll(&p, 1, timeout);
-	return p.revents;
-}
-
-static bool becomes(int fd, int want)
-{
-	int got = 0;
-
-	for (int i = 0; i < 1000; i++) {
-		got = events(fd, 0);
-		if (got == want)
-			return true;
-		poll(NULL, 0, 10);
-	}
-	printf("# poll says %#x, not %#x\n", got, want);
-	return false;
-}
-
-static struct sockaddr_in local(int port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return a;
-}
-
-#define ADDR(a) ((struct sockaddr *)&(a)), sizeof(a)
-
-static int port_of(int fd)
-{
-	struct sockaddr_in a;
-	socklen_t len = sizeof(a);
-
-	must(getsockname(fd, (struct sockaddr *)&a, &len));
-	return ntohs(a.sin_port);
-}
 
 static int udp(int flags)
 {

@@ -1,48 +1,16 @@
 /* UNIX datagrams and seqpackets: whole messages, whom they reach, and who waits. unix(7). */
 #include "tap.h"
+#include "unix.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #define OFFSET offsetof(struct sockaddr_un, sun_path)
-
-static int a, b;
-
-static void pair(int type)
-{
-	int sv[2];
-
-	must(socketpair(AF_UNIX, type, 0, sv));
-	a = sv[0];
-	b = sv[1];
-}
-
-static void close_pair(void)
-{
-	close(a);
-	close(b);
-}
-
-static const char *bits(int fd)
-{
-	static char text[2][64];
-	static int turn;
-	char *s = text[turn++ & 1];
-	struct pollfd p = {fd, POLLIN | POLLOUT | POLLRDHUP, 0};
-
-	must(poll(&p, 1, 0));
-	snprintf(s, 64, "%s%s%s%s%s", p.revents & POLLIN ? "IN " : "",
-		 p.revents & POLLOUT ? "OUT " : "", p.revents & POLLRDHUP ? "RDHUP " : "",
-		 p.revents & POLLHUP ? "HUP " : "", p.revents & POLLERR ? "ERR " : "");
-	return s;
-}
 
 static struct sockaddr_un un;
 static socklen_t un_len;

@@ -1,10 +1,9 @@
 /* Named UNIX sockets: paths, abstract names, listening and connecting. unix(7). */
 #include "tap.h"
+#include "unix.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stddef.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -13,20 +12,6 @@
 #define OFFSET offsetof(struct sockaddr_un, sun_path)
 
 static char dir[64];
-
-static const char *bits(int fd)
-{
-	static char text[2][64];
-	static int turn;
-	char *s = text[turn++ & 1];
-	struct pollfd p = {fd, POLLIN | POLLOUT | POLLRDHUP, 0};
-
-	must(poll(&p, 1, 0));
-	snprintf(s, 64, "%s%s%s%s%s", p.revents & POLLIN ? "IN " : "",
-		 p.revents & POLLOUT ? "OUT " : "", p.revents & POLLRDHUP ? "RDHUP " : "",
-		 p.revents & POLLHUP ? "HUP " : "", p.revents & POLLERR ? "ERR " : "");
-	return s;
-}
 
 static struct sockaddr_un un;
 

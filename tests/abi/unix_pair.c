@@ -1,45 +1,12 @@
 /* socketpair(AF_UNIX, SOCK_STREAM): bytes, ends, and the bits of poll in each state. unix(7). */
 #include "tap.h"
+#include "unix.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-
-static int a, b;
-
-static void pair(int type)
-{
-	int sv[2];
-
-	must(socketpair(AF_UNIX, type, 0, sv));
-	a = sv[0];
-	b = sv[1];
-}
-
-static void close_pair(void)
-{
-	close(a);
-	close(b);
-}
-
-static const char *bits(int fd)
-{
-	static char text[2][64];
-	static int turn;
-	char *s = text[turn++ & 1];
-	struct pollfd p = {fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
-
-	must(poll(&p, 1, 0));
-	snprintf(s, 64, "%s%s%s%s%s%s", p.revents & POLLIN ? "IN " : "",
-		 p.revents & POLLOUT ? "OUT " : "", p.revents & POLLRDHUP ? "RDHUP " : "",
-		 p.revents & POLLHUP ? "HUP " : "", p.revents & POLLERR ? "ERR " : "",
-		 p.revents & POLLPRI ? "PRI " : "");
-	return s;
-}
 
 static void arguments(void)
 {

@@ -1,31 +1,13 @@
 /* Ancillary data: open files and credentials over UNIX sockets. unix(7), cmsg(3). */
 #include "tap.h"
+#include "unix.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-static int a, b;
-
-static void pair(int type)
-{
-	int sv[2];
-
-	must(socketpair(AF_UNIX, type, 0, sv));
-	a = sv[0];
-	b = sv[1];
-}
-
-static void close_pair(void)
-{
-	close(a);
-	close(b);
-}
 
 static union {
 	char buf[2048];
