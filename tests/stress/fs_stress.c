@@ -229,25 +229,12 @@ static void actor(unsigned me)
 int main(int argc, char **argv)
 {
 	char path[128];
-	pid_t pids[64];
-	int status;
 
 	start(argc, argv, 4);
-	check(options.actors <= 64);
 	snprintf(root, sizeof(root), "/tmp/fs_stress.%d", (int)getpid());
 	snprintf(path, sizeof(path), "%s/all", root);
 	check(!mkdir(root, 0700) && !mkdir(path, 0700));
-	for (unsigned i = 0; i < options.actors; i++) {
-		pids[i] = fork();
-		check(pids[i] >= 0);
-		if (!pids[i])
-			actor(i);
-	}
-	for (unsigned i = 0; i < options.actors; i++) {
-		check(waitpid(pids[i], &status, 0) == pids[i]);
-		if (status)
-			fail("actor %u ended with status %x", i, status);
-	}
+	fork_actors(actor);
 	for (unsigned i = 0; i < CONTESTED; i++) {
 		snprintf(path, sizeof(path), "%s/all/c%u", root, i);
 		check(!unlink(path) || errno == ENOENT);

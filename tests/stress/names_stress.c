@@ -224,11 +224,9 @@ static void remove_tree(const char *path)
 int main(int argc, char **argv)
 {
 	unsigned long counters[WAYS] = {0};
-	pid_t pids[64];
-	int status, fd;
+	int fd;
 
 	start(argc, argv, 4);
-	check(options.actors <= 64);
 	steps = shared_memory(4096);
 	snprintf(root, sizeof(root), "/tmp/names_stress.%d", (int)getpid());
 	check(!mkdir(root, 0700) && !chdir(root));
@@ -236,17 +234,7 @@ int main(int argc, char **argv)
 		check(!mkdir((char[]){'d', (char)('0' + i), 0}, 0700));
 	fd = open("counters", O_RDWR | O_CREAT, 0600);
 	check(fd >= 0 && write(fd, counters, sizeof(counters)) == sizeof(counters));
-	for (unsigned i = 0; i < options.actors; i++) {
-		pids[i] = fork();
-		check(pids[i] >= 0);
-		if (!pids[i])
-			actor(i);
-	}
-	for (unsigned i = 0; i < options.actors; i++) {
-		check(waitpid(pids[i], &status, 0) == pids[i]);
-		if (status)
-			fail("actor %u ended with status %x", i, status);
-	}
+	fork_actors(actor);
 	check(pread(fd, counters, sizeof(counters), 0) == sizeof(counters) && !close(fd));
 	for (unsigned i = 0; i < WAYS; i++)
 		if (counters[i] != steps[i])

@@ -171,26 +171,12 @@ static void actor(unsigned me)
 
 int main(int argc, char **argv)
 {
-	pid_t pids[64];
-	int status;
-
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return atoi(argv[2]);
 	self = argv[0];
 	start(argc, argv, 3);
-	check(options.actors <= 64);
 	sh = shared_memory(sizeof(*sh));
-	for (unsigned i = 0; i < options.actors; i++) {
-		pids[i] = fork();
-		check(pids[i] >= 0);
-		if (!pids[i])
-			actor(i);
-	}
-	for (unsigned i = 0; i < options.actors; i++) {
-		check(waitpid(pids[i], &status, 0) == pids[i]);
-		if (status)
-			fail("actor %u ended with status %x", i, status);
-	}
+	fork_actors(actor);
 	check(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
 	if (sh->began != sh->ended)
 		fail("%lu began, %lu ended", sh->began, sh->ended);

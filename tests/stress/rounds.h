@@ -6,8 +6,6 @@
 
 #include "stress.h"
 
-#define MAX_ACTORS 64
-
 struct rounds {
 	unsigned steps;              /* of each actor in a round */
 	void (*step)(struct rng *r); /* one of them; many threads at once */

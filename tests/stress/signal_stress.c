@@ -12,15 +12,15 @@
 
 #include <sys/time.h>
 
-#define MAX_ACTORS 8
-#define BURST      20
-#define QUEUED     (SIGRTMIN + 1)
+#define MOST_ACTORS 8
+#define BURST       20
+#define QUEUED      (SIGRTMIN + 1)
 
 static struct shared {
-	pid_t pids[MAX_ACTORS];
-	unsigned long sent[MAX_ACTORS][MAX_ACTORS]; /* from, to */
-	unsigned long handled[MAX_ACTORS][MAX_ACTORS];
-	unsigned long plain_sent[MAX_ACTORS], plain_seen[MAX_ACTORS];
+	pid_t pids[MOST_ACTORS];
+	unsigned long sent[MOST_ACTORS][MOST_ACTORS]; /* from, to */
+	unsigned long handled[MOST_ACTORS][MOST_ACTORS];
+	unsigned long plain_sent[MOST_ACTORS], plain_seen[MOST_ACTORS];
 	unsigned ready, finished;
 } * sh;
 
@@ -38,7 +38,7 @@ static void on_queued(int sig, siginfo_t *info, void *uc)
 
 	(void)sig;
 	(void)uc;
-	if (info->si_code != SI_QUEUE || from >= MAX_ACTORS || info->si_pid != sh->pids[from])
+	if (info->si_code != SI_QUEUE || from >= MOST_ACTORS || info->si_pid != sh->pids[from])
 		fail("a signal from nobody: code %d, pid %d, from %u", info->si_code, info->si_pid,
 		     from);
 	/* Taken by one thread at a time (the other has it blocked), so in order. */
@@ -217,11 +217,11 @@ static void show(void)
 int main(int argc, char **argv)
 {
 	unsigned long total = 0;
-	pid_t pids[MAX_ACTORS];
+	pid_t pids[MOST_ACTORS];
 	int status;
 
 	start(argc, argv, 3);
-	check(options.actors <= MAX_ACTORS);
+	check(options.actors <= MOST_ACTORS);
 	sh = shared_memory(sizeof(*sh));
 	say_state = show;
 	for (unsigned i = 0; i < options.actors; i++) {

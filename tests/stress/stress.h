@@ -193,3 +193,25 @@ __attribute__((unused)) static void start(int argc, char **argv, unsigned actors
 	progress = shared_memory(4096);
 	check(!pthread_create(&t, NULL, watchdog, NULL));
 }
+
+#define MAX_ACTORS 64
+
+/* Runs @actor in a process each, and waits for the end of all, which must be a good one. */
+__attribute__((unused)) static void fork_actors(void (*actor)(unsigned))
+{
+	pid_t pids[MAX_ACTORS];
+	int status;
+
+	check(options.actors <= MAX_ACTORS);
+	for (unsigned i = 0; i < options.actors; i++) {
+		pids[i] = fork();
+		check(pids[i] >= 0);
+		if (!pids[i])
+			actor(i);
+	}
+	for (unsigned i = 0; i < options.actors; i++) {
+		check(waitpid(pids[i], &status, 0) == pids[i]);
+		if (status)
+			fail("actor %u ended with status %x", i, status);
+	}
+}

@@ -15,10 +15,10 @@
 
 #include <setjmp.h>
 
-#define PAGE       4096
-#define PAGES      96
-#define WORDS      (PAGE / sizeof(uint64_t))
-#define MAX_ACTORS 32
+#define PAGE        4096
+#define PAGES       96
+#define WORDS       (PAGE / sizeof(uint64_t))
+#define MOST_ACTORS 32
 
 enum { NOTHING = 0, ZERO = 1 }; /* what a page may be besides: the seed of its contents */
 
@@ -225,12 +225,12 @@ static void take_rights_away(void)
 int main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
-	static struct arena arenas[MAX_ACTORS];
-	pthread_t threads[MAX_ACTORS], count;
+	static struct arena arenas[MOST_ACTORS];
+	pthread_t threads[MOST_ACTORS], count;
 	unsigned long rounds = 0;
 
 	start(argc, argv, 3);
-	check(options.actors <= MAX_ACTORS);
+	check(options.actors <= MOST_ACTORS);
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
 	pthread_barrier_init(&barrier, NULL, options.actors + 1);
