@@ -359,6 +359,7 @@ static void begin_new_program(struct exec *x)
 	struct task *t = current;
 
 	futex_exit();
+	t->pi_gone = false; /* it goes on */
 	replace_mm(x);
 	unshare_sighand(x);
 	flush_signal_handlers(t);

@@ -112,6 +112,7 @@ struct signal_struct *signal_alloc(void)
 	g->rlim[RLIMIT_NPROC] = (struct rlimit){(u64)max_threads / 2, (u64)max_threads / 2};
 	g->rlim[RLIMIT_MEMLOCK] = (struct rlimit){8ul << 20, 8ul << 20};
 	g->rlim[RLIMIT_SIGPENDING] = g->rlim[RLIMIT_NPROC];
+	g->rlim[RLIMIT_RTPRIO] = (struct rlimit){0, 0};
 	return g;
 }
 
@@ -282,6 +283,8 @@ static void copy_registers(struct task *t, const struct clone_params *p)
 static void copy_small_things(struct task *t, const struct clone_params *p)
 {
 	t->cpus_allowed = current->cpus_allowed;
+	t->policy = current->policy;
+	t->rt_priority = current->rt_priority;
 	t->blocked = current->blocked;
 	t->sas_flags = SS_DISABLE;
 	if (!(p->flags & CLONE_VM) || (p->flags & CLONE_VFORK)) {

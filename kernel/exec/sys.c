@@ -68,11 +68,12 @@ SYSCALL_DEFINE4(rseq, u64, addr, u32, len, int, flags, u32, sig)
 
 /* ---- scheduling ---- */
 
-#define NICE_DEFAULT 20 /* getpriority(2) answers 20 - nice */
-#define SCHED_FIFO   1
-#define SCHED_RR     2
-#define SCHED_BATCH  3
-#define SCHED_IDLE   5
+#define NICE_DEFAULT    20 /* getpriority(2) answers 20 - nice */
+#define SCHED_FIFO      1
+#define SCHED_RR        2
+#define SCHED_BATCH     3
+#define SCHED_IDLE      5
+#define MAX_RT_PRIORITY 99
 
 SYSCALL_DEFINE0(sched_yield)
 {
@@ -135,31 +136,10 @@ SYSCALL_DEFINE3(getcpu, u32 __user *, ucpu, u32 __user *, unode, void __user *, 
 	return unode && put_user(0u, unode) ? -EFAULT : 0;
 }
 
-static long check_thread(pid_t pid)
-{
-	struct task *t;
-
-	if (pid < 0)
-		return -EINVAL;
-	t = get_thread(pid);
-	if (!t)
-		return -ESRCH;
-	task_put(t);
-	return 0;
-}
-
-SYSCALL_DEFINE1(sched_getscheduler, pid_t, pid)
-{
-	return check_thread(pid); /* SCHED_OTHER is 0 */
-}
-
-SYSCALL_DEFINE2(sched_getparam, pid_t, pid, int __user *, uparam)
-{
-	long err = check_thread(pid);
-
-	return err ? err : put_user(0, uparam);
-}
-
+/*
+ * Policy and priority are remembered, for the order in which futexes wake, but do not change whose turn it
+ * is: kernel/sched/core.c treats all alike.
+ */
 static bool is_realtime(int policy)
 {
 	return policy == SCHED_FIFO || policy == SCHED_RR;
@@ -170,23 +150,89 @@ static bool is_policy(int policy)
 	return policy >= 0 && policy <= SCHED_IDLE && policy != 4;
 }
 
+/* May current make @t so urgent? sched(7). */
+static bool may_schedule(const struct task *t, int policy, int priority)
+{
+	const struct signal_struct *me = current->signal;
+
+	if (capable(CAP_SYS_NICE))
+		return true;
+	if (!t->signal || (me->euid != t->signal->uid && me->euid != t->signal->euid))
+		return false;
+	return !is_realtime(policy) || priority <= t->rt_priority ||
+	       (u64)priority <= me->rlim[RLIMIT_RTPRIO].rlim_cur;
+}
+
+/* @policy -1: as it is. */
+static long set_scheduler(pid_t pid, int policy, const int __user *uparam)
+{
+	struct task *t;
+	int priority;
+	long err = 0;
+
+	if (pid < 0 || !uparam)
+		return -EINVAL;
+	if (get_user(priority, uparam))
+		return -EFAULT;
+	t = get_thread(pid);
+	if (!t)
+		return -ESRCH;
+	if (policy == -1)
+		policy = t->policy;
+	if (!is_policy(policy) || priority < 0 || priority > MAX_RT_PRIORITY ||
+	    is_realtime(policy) != !!priority) {
+		err = -EINVAL;
+	} else if (!may_schedule(t, policy, priority)) {
+		err = -EPERM;
+	} else {
+		t->policy = (u8)policy;
+		t->rt_priority = (u8)priority;
+	}
+	task_put(t);
+	return err;
+}
+
 SYSCALL_DEFINE3(sched_setscheduler, pid_t, pid, int, policy, const int __user *, uparam)
 {
-	long err = check_thread(pid);
-	int prio;
+	return policy < 0 ? -EINVAL : set_scheduler(pid, policy, uparam);
+}
 
-	if (err)
-		return err;
-	if (get_user(prio, uparam))
-		return -EFAULT;
-	if (is_realtime(policy))
-		return -EPERM;
-	return !is_policy(policy) || prio ? -EINVAL : 0;
+SYSCALL_DEFINE2(sched_setparam, pid_t, pid, const int __user *, uparam)
+{
+	return set_scheduler(pid, -1, uparam);
+}
+
+/* The thread's policy or, with @priority, its priority. */
+static int get_scheduler(pid_t pid, bool priority)
+{
+	struct task *t;
+	int value;
+
+	if (pid < 0)
+		return -EINVAL;
+	t = get_thread(pid);
+	if (!t)
+		return -ESRCH;
+	value = priority ? t->rt_priority : t->policy;
+	task_put(t);
+	return value;
+}
+
+SYSCALL_DEFINE1(sched_getscheduler, pid_t, pid)
+{
+	return get_scheduler(pid, false);
+}
+
+SYSCALL_DEFINE2(sched_getparam, pid_t, pid, int __user *, uparam)
+{
+	int priority = uparam ? get_scheduler(pid, true) : -EINVAL;
+
+	return priority < 0 ? priority : put_user(priority, uparam);
 }
 
 SYSCALL_DEFINE1(sched_get_priority_max, int, policy)
 {
-	return !is_policy(policy) ? -EINVAL : is_realtime(policy) ? 99 : 0;
+	return !is_policy(policy) ? -EINVAL : is_realtime(policy) ? MAX_RT_PRIORITY : 0;
 }
 
 SYSCALL_DEFINE1(sched_get_priority_min, int, policy)

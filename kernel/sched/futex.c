@@ -20,6 +20,11 @@
  * bucket's lock) or gone (unlinked by itself). The waiter's struct lives on its stack: a waker touches
  * it only under the bucket's lock, and the waiter takes that lock once more before it leaves.
  *
+ * The sleepers of a word are woken in order of their priority, then of arrival.
+ *
+ * Locks whose owner the kernel knows (the operations with PI in their name) are futex_pi.c's subject; their
+ * waiters are in the same queues, and nobody else may wake or move them: EINVAL.
+ *
  * Cost: about 250 instructions for a wake-up that finds nobody.
  *
  * LOCKING: bucket->lock guards the bucket's list and the fields of the waiters in it; process
@@ -32,19 +37,25 @@
 #include "kernel/mm/mm.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
-#include "kernel/sched/futex.h"
+#include "kernel/sched/futex_internal.h"
 #include "kernel/time/ktime.h"
 
-#define FUTEX_WAIT           0
-#define FUTEX_WAKE           1
-#define FUTEX_REQUEUE        3
-#define FUTEX_CMP_REQUEUE    4
-#define FUTEX_WAKE_OP        5
-#define FUTEX_WAIT_BITSET    9
-#define FUTEX_WAKE_BITSET    10
-#define FUTEX_PRIVATE_FLAG   128
-#define FUTEX_CLOCK_REALTIME 256
-#define FUTEX_CMD_MASK       (~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
+#define FUTEX_WAIT            0
+#define FUTEX_WAKE            1
+#define FUTEX_REQUEUE         3
+#define FUTEX_CMP_REQUEUE     4
+#define FUTEX_WAKE_OP         5
+#define FUTEX_LOCK_PI         6
+#define FUTEX_UNLOCK_PI       7
+#define FUTEX_TRYLOCK_PI      8
+#define FUTEX_WAIT_BITSET     9
+#define FUTEX_WAKE_BITSET     10
+#define FUTEX_WAIT_REQUEUE_PI 11
+#define FUTEX_CMP_REQUEUE_PI  12
+#define FUTEX_LOCK_PI2        13
+#define FUTEX_PRIVATE_FLAG    128
+#define FUTEX_CLOCK_REALTIME  256
+#define FUTEX_CMD_MASK        (~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
 
 #define FUTEX_HASH_BITS 8
 
@@ -54,45 +65,18 @@
  */
 #define KEY_NOT_PRIVATE 1
 
-struct futex_key {
-	void *space;       /* struct mm or struct page */
-	u64 address;       /* in the address space, or in the page */
-	struct page *page; /* held, or NULL for a private key */
-};
-
-struct futex_bucket {
-	spinlock_t lock;
-	struct list_head waiters; /* [lock] in order of arrival */
-} __aligned(64);
-
-/* A task that waits, for one word or for several. */
-struct futex_sleeper {
-	struct wait_queue_head wq; /* only its own task sleeps here */
-	bool woken;                /* [a] by the waker of any of its words */
-};
-
-/* Its place in the queue of one word. */
-struct futex_waiter {
-	struct list_head link;         /* [bucket lock] */
-	struct futex_bucket *bucket;   /* [bucket lock] where it is queued; requeue changes it */
-	struct futex_key key;          /* [bucket lock] */
-	struct futex_sleeper *sleeper; /* [I] */
-	u32 bitset;                    /* [I] */
-	bool woken;                    /* [bucket lock] */
-};
-
 static struct futex_bucket buckets[1 << FUTEX_HASH_BITS];
 
 /* ---- keys ---- */
 
-static struct futex_bucket *bucket_of(const struct futex_key *k)
+struct futex_bucket *futex_bucket_of(const struct futex_key *k)
 {
 	u64 h = ((u64)k->space ^ k->address * 0x9e3779b97f4a7c15ull) * 0x9e3779b97f4a7c15ull;
 
 	return &buckets[h >> (64 - FUTEX_HASH_BITS)];
 }
 
-static bool same_key(const struct futex_key *a, const struct futex_key *b)
+bool futex_same_key(const struct futex_key *a, const struct futex_key *b)
 {
 	return a->space == b->space && a->address == b->address;
 }
@@ -126,8 +110,7 @@ static int get_shared_key(struct futex_key *key, u64 addr)
 	return err;
 }
 
-/* 0, -EINVAL, -EFAULT. put_key() when done. */
-static int get_key(struct futex_key *key, u32 __user *uaddr, bool private)
+int futex_get_key(struct futex_key *key, u32 __user *uaddr, bool private)
 {
 	u64 addr = (u64)uaddr;
 
@@ -142,7 +125,7 @@ static int get_key(struct futex_key *key, u32 __user *uaddr, bool private)
 	return get_shared_key(key, addr);
 }
 
-static void put_key(struct futex_key *key)
+void futex_put_key(struct futex_key *key)
 {
 	if (key->page)
 		put_page(key->page);
@@ -151,8 +134,7 @@ static void put_key(struct futex_key *key)
 
 /* ---- waking ---- */
 
-/* The bucket's lock held. */
-static void wake_waiter(struct futex_waiter *w)
+void futex_wake_waiter(struct futex_waiter *w)
 {
 	list_del_init(&w->link);
 	w->woken = true;
@@ -160,16 +142,26 @@ static void wake_waiter(struct futex_waiter *w)
 	wake_up(&w->sleeper->wq);
 }
 
-/* The bucket's lock held. With @nr 0 it wakes one, as Linux does. */
+/* It waits for a lock that has an owner, or is on its way there: not for us to wake or move. */
+static bool is_pi_waiter(const struct futex_waiter *w)
+{
+	return w->pi || w->lock_key;
+}
+
+/* The bucket's lock held. How many, or -EINVAL. With @nr 0 it wakes one, as Linux does. */
 static int wake_matching(struct futex_bucket *b, const struct futex_key *key, int nr, u32 bitset)
 {
 	struct futex_waiter *w, *n;
 	int woken = 0;
 
 	list_for_each_entry_safe(w, n, &b->waiters, link) {
-		if (!same_key(&w->key, key) || !(w->bitset & bitset))
+		if (!futex_same_key(&w->key, key))
 			continue;
-		wake_waiter(w);
+		if (is_pi_waiter(w))
+			return -EINVAL;
+		if (!(w->bitset & bitset))
+			continue;
+		futex_wake_waiter(w);
 		if (++woken >= nr)
 			break;
 	}
@@ -184,18 +176,18 @@ int futex_wake(u32 __user *uaddr, bool private, int nr, u32 bitset)
 
 	if (!bitset)
 		return -EINVAL;
-	err = get_key(&key, uaddr, private);
+	err = futex_get_key(&key, uaddr, private);
 	if (err)
 		return err;
-	b = bucket_of(&key);
+	b = futex_bucket_of(&key);
 	spin_lock(&b->lock);
 	woken = wake_matching(b, &key, nr, bitset);
 	spin_unlock(&b->lock);
-	put_key(&key);
+	futex_put_key(&key);
 	return woken;
 }
 
-static void lock_two(struct futex_bucket *a, struct futex_bucket *b)
+void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
 	if (a > b) {
 		struct futex_bucket *t = a;
@@ -208,7 +200,7 @@ static void lock_two(struct futex_bucket *a, struct futex_bucket *b)
 		spin_lock_nested(&b->lock, 1);
 }
 
-static void unlock_two(struct futex_bucket *a, struct futex_bucket *b)
+void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
 	spin_unlock(&a->lock);
 	if (a != b)
@@ -217,25 +209,23 @@ static void unlock_two(struct futex_bucket *a, struct futex_bucket *b)
 
 /* ---- two words: FUTEX_WAKE_OP ---- */
 
-/* Brings a word's page in, to be written to; 0 or -EFAULT. No lock held. */
-static int fault_in_writable(u32 __user *uaddr)
+int futex_fault_in(u32 __user *uaddr)
 {
 	u32 value;
 
 	return get_user(value, uaddr) || cmpxchg_user(uaddr, &value, value) ? -EFAULT : 0;
 }
 
-/* Both keys, or neither. put_key() on both. */
-static int get_two_keys(struct futex_key *k1, u32 __user *uaddr1, struct futex_key *k2,
-			u32 __user *uaddr2, bool private)
+int futex_get_two_keys(struct futex_key *k1, u32 __user *uaddr1, struct futex_key *k2,
+		       u32 __user *uaddr2, bool private)
 {
-	int err = get_key(k1, uaddr1, private);
+	int err = futex_get_key(k1, uaddr1, private);
 
 	if (err)
 		return err;
-	err = get_key(k2, uaddr2, private);
+	err = futex_get_key(k2, uaddr2, private);
 	if (err)
-		put_key(k1);
+		futex_put_key(k1);
 	return err;
 }
 
@@ -245,71 +235,75 @@ static int futex_wake_op(u32 __user *uaddr1, u32 __user *uaddr2, bool private, i
 {
 	struct futex_bucket *b1, *b2;
 	struct futex_key k1, k2;
-	int ret, woken = 0;
+	int ret, more;
+	bool also;
 
-	ret = get_two_keys(&k1, uaddr1, &k2, uaddr2, private);
+	ret = futex_get_two_keys(&k1, uaddr1, &k2, uaddr2, private);
 	if (ret)
 		return ret;
-	b1 = bucket_of(&k1);
-	b2 = bucket_of(&k2);
+	b1 = futex_bucket_of(&k1);
+	b2 = futex_bucket_of(&k2);
 	for (;;) {
-		lock_two(b1, b2);
+		futex_lock_two(b1, b2);
 		ret = futex_user_op(uaddr2, encoded);
+		also = ret > 0;
 		if (ret >= 0)
-			woken = wake_matching(b1, &k1, nr1, FUTEX_MATCH_ANY);
-		if (ret > 0)
-			woken += wake_matching(b2, &k2, nr2, FUTEX_MATCH_ANY);
-		unlock_two(b1, b2);
-		if (ret != -EFAULT || fault_in_writable(uaddr2))
+			ret = wake_matching(b1, &k1, nr1, FUTEX_MATCH_ANY);
+		if (ret >= 0 && also) {
+			more = wake_matching(b2, &k2, nr2, FUTEX_MATCH_ANY);
+			ret = more < 0 ? more : ret + more;
+		}
+		futex_unlock_two(b1, b2);
+		if (ret != -EFAULT || futex_fault_in(uaddr2))
 			break;
 	}
-	put_key(&k2);
-	put_key(&k1);
-	return ret < 0 ? ret : woken;
+	futex_put_key(&k2);
+	futex_put_key(&k1);
+	return ret;
 }
 
 /* ---- two words: FUTEX_REQUEUE ---- */
 
-static void move_waiter(struct futex_waiter *w, struct futex_bucket *to,
-			const struct futex_key *key)
+void futex_move_waiter(struct futex_waiter *w, struct futex_bucket *to, const struct futex_key *key)
 {
-	put_key(&w->key);
+	futex_put_key(&w->key);
 	w->key = *key;
 	if (key->page)
 		get_page(key->page);
-	WRITE_ONCE(w->bucket, to);
-	list_move_tail(&w->link, &to->waiters);
+	list_del(&w->link);
+	futex_insert(to, w);
 }
 
 /*
  * Wakes @nr_wake waiters of one word and lets @nr_move more wait for another one instead; how many
- * in all. Both buckets locked.
+ * in all, or -EINVAL. Both buckets locked.
  */
 static int requeue(struct futex_key *from, struct futex_key *to, int nr_wake, int nr_move)
 {
-	struct futex_bucket *b1 = bucket_of(from), *b2 = bucket_of(to);
+	struct futex_bucket *b1 = futex_bucket_of(from), *b2 = futex_bucket_of(to);
 	struct futex_waiter *w, *n;
 	int woken = 0, moved = 0;
 
 	list_for_each_entry_safe(w, n, &b1->waiters, link) {
-		if (!same_key(&w->key, from))
+		if (!futex_same_key(&w->key, from))
 			continue;
+		if (is_pi_waiter(w))
+			return -EINVAL;
 		if (woken < nr_wake) {
-			wake_waiter(w);
+			futex_wake_waiter(w);
 			woken++;
 			continue;
 		}
 		if (moved == nr_move)
 			break;
-		if (!same_key(from, to))
-			move_waiter(w, b2, to);
+		if (!futex_same_key(from, to))
+			futex_move_waiter(w, b2, to);
 		moved++;
 	}
 	return woken + moved;
 }
 
-/* The word still has the value that the caller has seen? 0, -EAGAIN, -EFAULT. */
-static int compare_word(u32 __user *uaddr, u32 expected)
+int futex_compare(u32 __user *uaddr, u32 expected)
 {
 	u32 value;
 
@@ -327,20 +321,20 @@ static int futex_requeue(u32 __user *uaddr1, u32 __user *uaddr2, bool private, i
 
 	if (nr_wake < 0 || nr_move < 0)
 		return -EINVAL;
-	ret = get_two_keys(&from, uaddr1, &to, uaddr2, private);
+	ret = futex_get_two_keys(&from, uaddr1, &to, uaddr2, private);
 	if (ret)
 		return ret;
-	b1 = bucket_of(&from);
-	b2 = bucket_of(&to);
+	b1 = futex_bucket_of(&from);
+	b2 = futex_bucket_of(&to);
 	do {
-		lock_two(b1, b2);
-		ret = expected ? compare_word(uaddr1, *expected) : 0;
+		futex_lock_two(b1, b2);
+		ret = expected ? futex_compare(uaddr1, *expected) : 0;
 		if (!ret)
 			ret = requeue(&from, &to, nr_wake, nr_move);
-		unlock_two(b1, b2);
-	} while (ret == -EFAULT && compare_word(uaddr1, *expected) != -EFAULT);
-	put_key(&to);
-	put_key(&from);
+		futex_unlock_two(b1, b2);
+	} while (ret == -EFAULT && futex_compare(uaddr1, *expected) != -EFAULT);
+	futex_put_key(&to);
+	futex_put_key(&from);
 	return ret;
 }
 
@@ -349,29 +343,44 @@ static int futex_requeue(u32 __user *uaddr1, u32 __user *uaddr2, bool private, i
 static void init_sleeper(struct futex_sleeper *s)
 {
 	init_waitqueue_head(&s->wq);
+	s->task = current;
 	s->woken = false;
 }
 
-/* Joins the queue if the word has the expected value: 0, -EAGAIN, -EFAULT. */
-static int enqueue_waiter(struct futex_waiter *w, u32 __user *uaddr, u32 expected)
+void futex_init_waiter(struct futex_waiter *w, struct futex_sleeper *s)
 {
-	struct futex_bucket *b = bucket_of(&w->key);
+	init_sleeper(s);
+	*w = (struct futex_waiter){
+		.sleeper = s, .bitset = FUTEX_MATCH_ANY, .priority = current->rt_priority};
+}
+
+void futex_insert(struct futex_bucket *b, struct futex_waiter *w)
+{
+	struct list_head *after = b->waiters.prev;
+
+	WRITE_ONCE(w->bucket, b);
+	while (after != &b->waiters &&
+	       list_entry(after, struct futex_waiter, link)->priority < w->priority)
+		after = after->prev;
+	list_add(&w->link, after);
+}
+
+int futex_enqueue(struct futex_waiter *w, u32 __user *uaddr, u32 expected)
+{
+	struct futex_bucket *b = futex_bucket_of(&w->key);
 	int err;
 
-	w->bucket = b;
-	w->woken = false;
 	do {
 		spin_lock(&b->lock);
-		err = compare_word(uaddr, expected);
+		err = futex_compare(uaddr, expected);
 		if (!err)
-			list_add_tail(&w->link, &b->waiters);
+			futex_insert(b, w);
 		spin_unlock(&b->lock);
-	} while (err == -EFAULT && compare_word(uaddr, expected) != -EFAULT);
+	} while (err == -EFAULT && futex_compare(uaddr, expected) != -EFAULT);
 	return err;
 }
 
-/* Leaves the queue; true if a waker was faster. After this nobody else refers to @w. */
-static bool dequeue_waiter(struct futex_waiter *w)
+struct futex_bucket *futex_lock_waiter(struct futex_waiter *w)
 {
 	struct futex_bucket *b;
 
@@ -379,31 +388,39 @@ static bool dequeue_waiter(struct futex_waiter *w)
 		b = READ_ONCE(w->bucket);
 		spin_lock(&b->lock);
 		if (b == w->bucket)
-			break;
+			return b;
 		spin_unlock(&b->lock); /* it was requeued meanwhile */
 	}
+}
+
+/* Leaves the queue; true if a waker was faster. After this nobody else refers to @w. */
+static bool dequeue_waiter(struct futex_waiter *w)
+{
+	struct futex_bucket *b = futex_lock_waiter(w);
+
 	if (!w->woken)
 		list_del_init(&w->link);
 	spin_unlock(&b->lock);
-	put_key(&w->key);
+	futex_put_key(&w->key);
 	return w->woken;
 }
 
 static long futex_wait(u32 __user *uaddr, bool private, u32 expected, u64 deadline, u32 bitset)
 {
 	struct futex_sleeper sleeper;
-	struct futex_waiter w = {.bitset = bitset, .sleeper = &sleeper};
+	struct futex_waiter w;
 	long err;
 
 	if (!bitset)
 		return -EINVAL;
-	err = get_key(&w.key, uaddr, private);
+	futex_init_waiter(&w, &sleeper);
+	w.bitset = bitset;
+	err = futex_get_key(&w.key, uaddr, private);
 	if (err)
 		return err;
-	init_sleeper(&sleeper);
-	err = enqueue_waiter(&w, uaddr, expected);
+	err = futex_enqueue(&w, uaddr, expected);
 	if (err) {
-		put_key(&w.key);
+		futex_put_key(&w.key);
 		return err;
 	}
 	err = wait_event_interruptible_deadline(&sleeper.wq, READ_ONCE(sleeper.woken), deadline);
@@ -462,11 +479,25 @@ static u64 absolute_deadline(u64 ns, bool realtime)
 	return deadline_after(ns > now ? ns - now : 0);
 }
 
-/* The time argument of the waiting operations: relative for FUTEX_WAIT, else absolute. */
+/* The operations whose fourth argument is a time. */
+static bool has_timeout(int cmd)
+{
+	return cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_WAIT_REQUEUE_PI ||
+	       cmd == FUTEX_LOCK_PI || cmd == FUTEX_LOCK_PI2;
+}
+
+/* It may be of CLOCK_REALTIME. FUTEX_LOCK_PI's always is, and says so by not saying it. */
+static bool has_clock(int cmd)
+{
+	return cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_WAIT_REQUEUE_PI || cmd == FUTEX_LOCK_PI2;
+}
+
+/* Relative for FUTEX_WAIT, else absolute. */
 static int get_deadline(const struct timespec __user *uts, int op, u64 *deadline)
 {
+	int cmd = op & FUTEX_CMD_MASK, err;
+	bool realtime = (op & FUTEX_CLOCK_REALTIME) || cmd == FUTEX_LOCK_PI;
 	u64 ns;
-	int err;
 
 	*deadline = NO_DEADLINE;
 	if (!uts)
@@ -474,9 +505,7 @@ static int get_deadline(const struct timespec __user *uts, int op, u64 *deadline
 	err = get_timeout(uts, &ns);
 	if (err)
 		return err;
-	*deadline = (op & FUTEX_CMD_MASK) == FUTEX_WAIT
-			    ? deadline_after(ns)
-			    : absolute_deadline(ns, op & FUTEX_CLOCK_REALTIME);
+	*deadline = cmd == FUTEX_WAIT ? deadline_after(ns) : absolute_deadline(ns, realtime);
 	return 0;
 }
 
@@ -487,12 +516,12 @@ SYSCALL_DEFINE6(futex, u32 __user *, uaddr, int, op, u32, val, u64, arg4, u32 __
 	bool private = op & FUTEX_PRIVATE_FLAG;
 	u64 deadline = NO_DEADLINE;
 
-	if (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET) {
+	if (has_timeout(cmd)) {
 		err = get_deadline((const struct timespec __user *)arg4, op, &deadline);
 		if (err)
 			return err;
 	}
-	if ((op & FUTEX_CLOCK_REALTIME) && cmd != FUTEX_WAIT_BITSET)
+	if ((op & FUTEX_CLOCK_REALTIME) && !has_clock(cmd))
 		return -ENOSYS;
 	switch (cmd) {
 	case FUTEX_WAIT:
@@ -510,6 +539,17 @@ SYSCALL_DEFINE6(futex, u32 __user *, uaddr, int, op, u32, val, u64, arg4, u32 __
 		return futex_requeue(uaddr, uaddr2, private, (int)val, (int)arg4, &val3);
 	case FUTEX_WAKE_OP:
 		return futex_wake_op(uaddr, uaddr2, private, (int)val, (int)arg4, val3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		return futex_lock_pi(uaddr, private, deadline, false);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(uaddr, private, NO_DEADLINE, true);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(uaddr, private);
+	case FUTEX_WAIT_REQUEUE_PI:
+		return futex_wait_requeue_pi(uaddr, private, val, deadline, uaddr2);
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_cmp_requeue_pi(uaddr, uaddr2, private, (int)val, (int)arg4, val3);
 	default:
 		return -ENOSYS;
 	}
@@ -556,15 +596,17 @@ static int enqueue_vector(struct futex_vector *v)
 		const struct futex_waitv *word = &v->words[v->queued];
 		struct futex_waiter *w = &v->waiters[v->queued];
 		u32 __user *uaddr = (u32 __user *)word->uaddr;
-		int err = get_key(&w->key, uaddr, word->flags & FUTEX_PRIVATE_FLAG);
+		int err;
 
+		*w = (struct futex_waiter){.sleeper = &v->sleeper,
+					   .bitset = FUTEX_MATCH_ANY,
+					   .priority = current->rt_priority};
+		err = futex_get_key(&w->key, uaddr, word->flags & FUTEX_PRIVATE_FLAG);
 		if (err)
 			return err;
-		w->bitset = FUTEX_MATCH_ANY;
-		w->sleeper = &v->sleeper;
-		err = enqueue_waiter(w, uaddr, (u32)word->val);
+		err = futex_enqueue(w, uaddr, (u32)word->val);
 		if (err) {
-			put_key(&w->key);
+			futex_put_key(&w->key);
 			return err;
 		}
 	}

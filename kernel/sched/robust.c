@@ -19,9 +19,6 @@
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/futex.h"
 
-#define FUTEX_WAITERS     0x80000000u
-#define FUTEX_OWNER_DIED  0x40000000u
-#define FUTEX_TID_MASK    0x3fffffffu
 #define ROBUST_LIST_LIMIT 2048
 
 /* The head of a thread's list of the robust locks it holds; the list links the locks themselves. */
@@ -64,15 +61,23 @@ SYSCALL_DEFINE3(get_robust_list, pid_t, pid, u64 __user *, uhead, size_t __user 
 	return 0;
 }
 
-/* If current owns the lock: says in it that its owner has died, and wakes one who waits. */
-static int robust_lock_died(u32 __user *uaddr, bool pending)
+/* Bit 0 of a link marks a lock with priority inheritance. */
+#define LINK_PI 1ul
+
+/*
+ * If current owns the lock that the link @entry is in: says in it that its owner has died, and wakes one
+ * who waits. 0 or -EFAULT. Of a lock with priority inheritance futex_pi_exit() finds the next owner.
+ */
+static int robust_lock_died(u64 entry, s64 offset, bool pending)
 {
+	u32 __user *uaddr = (u32 __user *)((entry & ~LINK_PI) + (u64)offset);
+	bool pi = entry & LINK_PI;
 	u32 value, old;
 
 	if ((u64)uaddr % sizeof(u32) || get_user(value, uaddr))
 		return -EFAULT;
 	/* It may have let go of the word but not yet woken the next. */
-	if (pending && !value) {
+	if (pending && !pi && !value) {
 		futex_wake(uaddr, false, 1, FUTEX_MATCH_ANY);
 		return 0;
 	}
@@ -86,7 +91,7 @@ static int robust_lock_died(u32 __user *uaddr, bool pending)
 			break;
 		value = old;
 	}
-	if (value & FUTEX_WAITERS)
+	if ((value & FUTEX_WAITERS) && !pi)
 		futex_wake(uaddr, false, 1, FUTEX_MATCH_ANY);
 	return 0;
 }
@@ -99,20 +104,18 @@ static void exit_robust_list(u64 uhead)
 	if (copy_from_user(&head, (void __user *)uhead, sizeof(head)))
 		return;
 	link = head.list;
-	/* Bit 0 marks a lock with priority inheritance, which there are none of here. */
-	for (int i = 0; i < ROBUST_LIST_LIMIT && (link & ~1ul) != uhead; i++) {
+	for (int i = 0; i < ROBUST_LIST_LIMIT && (link & ~LINK_PI) != uhead; i++) {
 		/* Before the lock's new owner can free the memory the link is in. */
-		if (get_user(next, (u64 __user *)(link & ~1ul)))
+		if (get_user(next, (u64 __user *)(link & ~LINK_PI)))
 			return;
-		if (link != head.list_op_pending && !(link & 1) &&
-		    robust_lock_died((u32 __user *)(link + (u64)head.futex_offset), false))
+		if ((link & ~LINK_PI) != (head.list_op_pending & ~LINK_PI) &&
+		    robust_lock_died(link, head.futex_offset, false))
 			return;
 		link = next;
 		cond_resched();
 	}
-	if (head.list_op_pending && !(head.list_op_pending & 1))
-		robust_lock_died((u32 __user *)(head.list_op_pending + (u64)head.futex_offset),
-				 true);
+	if (head.list_op_pending)
+		robust_lock_died(head.list_op_pending, head.futex_offset, true);
 }
 
 void futex_exit(void)
@@ -122,6 +125,7 @@ void futex_exit(void)
 
 	if (t->robust_list)
 		exit_robust_list(t->robust_list);
+	futex_pi_exit();
 	t->robust_list = 0;
 	t->clear_child_tid = 0;
 	/* Only those who share the memory can look: pthread_join() sleeps on this word. */

@@ -125,6 +125,7 @@ struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
 	INIT_LIST_HEAD(&t->thread_link);
 	INIT_LIST_HEAD(&t->all_link);
 	INIT_LIST_HEAD(&t->pending);
+	INIT_LIST_HEAD(&t->pi_states);
 	strscpy(t->comm, comm, sizeof(t->comm));
 	return t;
 }

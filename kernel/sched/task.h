@@ -27,6 +27,7 @@ struct files;
 struct fs_struct;
 struct sighand;
 struct signal_struct;
+struct pi_state;
 struct fpu;
 
 #define TASK_RUNNING         0x00 /* on a run queue or on a CPU */
@@ -75,7 +76,8 @@ struct task {
 	bool in_system;            /* [s] what the last sample found, sched_tick() */
 	u64 nr_switches;           /* [s] */
 	u64 cpus_allowed;          /* [pi_lock] bit a CPU */
-	spinlock_t pi_lock;        /* held by whoever wakes or moves it */
+	u8 policy, rt_priority; /* [a] sched_setscheduler(2): for the order in which futexes wake */
+	spinlock_t pi_lock;     /* held by whoever wakes or moves it */
 
 	struct selectors {
 		u16 ds, es, fs, gs;
@@ -112,13 +114,16 @@ struct task {
 	bool exiting;      /* [h] takes no more signals */
 	bool stop_pending; /* [h] a job-control stop that it has not followed yet */
 
-	int exit_code;                 /* [T] wait4(2) status */
-	int exit_signal;               /* [I] what the parent gets, usually SIGCHLD */
-	u64 set_child_tid;             /* [c] user address, for WORK_CHILD_SETTID */
-	u64 clear_child_tid;           /* [c] user address, set_tid_address(2) */
-	u64 robust_list;               /* [c] user address */
-	struct completion *vfork_done; /* [c] told at exec or exit */
-	u64 start_time;                /* [I] ktime_get() */
+	int exit_code;                  /* [T] wait4(2) status */
+	int exit_signal;                /* [I] what the parent gets, usually SIGCHLD */
+	u64 set_child_tid;              /* [c] user address, for WORK_CHILD_SETTID */
+	u64 clear_child_tid;            /* [c] user address, set_tid_address(2) */
+	u64 robust_list;                /* [c] user address */
+	struct list_head pi_states;     /* [T] locks with waiters that it owns, futex_pi.c */
+	struct pi_state *pi_blocked_on; /* [T] the one it waits for itself */
+	bool pi_gone;                   /* [T] gets no more of them */
+	struct completion *vfork_done;  /* [c] told at exec or exit */
+	u64 start_time;                 /* [I] ktime_get() */
 
 	u64 restart_deadline; /* [c] for restart_syscall(2) */
 	long (*restart_fn)(struct task *t);

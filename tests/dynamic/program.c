@@ -10,6 +10,7 @@
 #include <link.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 
@@ -74,6 +75,41 @@ static void test_plugin(void)
 }
 #endif
 
+/* A mutex that the kernel hands over: the C library must find FUTEX_LOCK_PI, and fit it. */
+static pthread_mutex_t inheriting;
+static int counter;
+
+static void *count(void *unused)
+{
+	for (int i = 0; i < 200; i++) {
+		int n;
+
+		pthread_mutex_lock(&inheriting);
+		n = counter;
+		if (i % 8 == 0)
+			sched_yield();
+		counter = n + 1;
+		pthread_mutex_unlock(&inheriting);
+	}
+	return NULL;
+}
+
+static void test_inheritance(void)
+{
+	pthread_mutexattr_t a;
+	pthread_t t[3];
+
+	pthread_mutexattr_init(&a);
+	ok(pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_INHERIT) == 0 &&
+		   pthread_mutex_init(&inheriting, &a) == 0,
+	   "a mutex with priority inheritance");
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, count, NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	ok(counter == 600, "three threads count with it");
+}
+
 static void test_auxv(void)
 {
 	const Elf64_Ehdr *base = (const Elf64_Ehdr *)getauxval(AT_BASE);
@@ -110,5 +146,6 @@ int main(int argc, char **argv)
 	test_auxv();
 	test_heap();
 	test_plugin();
+	test_inheritance();
 	return tap_done();
 }

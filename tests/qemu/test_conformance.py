@@ -18,8 +18,6 @@ LIMIT = 120
 
 # Known not to apply, and why.
 NOT_HERE = {
-    "futex_requeue_pi": "no priority inheritance",
-    "futex_wait_timeout": "asks for priority inheritance among other things",
     "futex_wait": "uses System V shared memory",
     "exec_non-regular": "runs /bin/true by another name, which busybox does not answer to",
     "mincore_selftest": "expects files that are not in memory, and huge pages",
@@ -33,6 +31,12 @@ WITHOUT_SMAP = ["x86_sysret_ss_attrs"]
 NOBODY = "65534"
 AS_NOBODY = {"clone3", "pidfd_test"}
 
+# Called in several ways, as Linux's own run.sh does: one waiter woken or all (-b), with the lock held (-l),
+# or held by a third (-o), with a limit in ns (-t).
+VARIANTS = {"futex_requeue_pi": (
+    "", " -b", " -l", " -o", " -b -l", " -b -o", " -t 5000", " -b -t 500000", " -l -t 5000",
+    " -b -l -t 500000", " -b -o -t 5000", " -l -t 2000000000", " -b -l -t 2000000000")}
+
 MACHINE = dict(append="init.run=", net=None,
                initrd=os.path.join(vm.BUILD, "initramfs-conformance.cpio"))
 
@@ -40,7 +44,8 @@ MACHINE = dict(append="init.run=", net=None,
 def names():
     with open(os.path.join(ROOT, "tests", "conformance", "programs.txt"), encoding="ascii") as f:
         words = [line.split()[0] for line in f if line.strip() and line[0] != "#"]
-    return [w for w in words if w not in [*NOT_HERE, *WITHOUT_SMAP, "epoll_wakeup_test"]]
+    words = [w for w in words if w not in [*NOT_HERE, *WITHOUT_SMAP, "epoll_wakeup_test"]]
+    return [w + how for w in words for how in VARIANTS.get(w, ("",))]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,8 +56,9 @@ def archive():
 
 def command(name, programs, tests):
     """What runs a test whose program is in one folder; the harness's own are in the other."""
-    path = os.path.join(programs, name)
-    return [os.path.join(tests, "as_user"), NOBODY, path] if name in AS_NOBODY else [path]
+    name, *args = name.split()
+    words = [os.path.join(programs, name), *args]
+    return [os.path.join(tests, "as_user"), NOBODY, *words] if name in AS_NOBODY else words
 
 
 def on_host(name):
