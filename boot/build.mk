@@ -107,10 +107,12 @@ $(BUILD)/obj/symbols.o: $(BUILD)/obj/symbols.asm
 $(BUILD)/pollux.elf: $(BUILD)/obj/pass1.elf $(BUILD)/obj/symbols.o
 	$(Q)$(CROSS)$(LD) $(KERNEL_LDFLAGS) $(KERNEL_OBJ) $(LWIP_OBJ) $(BUILD)/obj/symbols.o -o $@
 
-# GRUB reads the kernel through the firmware, so it gets a copy without symbols, and only the
-# modules that grub.cfg uses: less to copy and to write.
+# GRUB reads the kernel through the firmware, so it gets a copy without symbols, and few modules: those
+# that grub.cfg uses, and all kinds of partitions, which its start looks for one after the other.
+# That an image has none of them costs it a third of a second of error messages.
 GRUB_MKRESCUE ?= grub-mkrescue
-GRUB_MODULES  := normal multiboot2 serial terminal iso9660 part_msdos part_gpt
+GRUB_MODULES  := normal multiboot2 serial terminal iso9660 $(addprefix part_,msdos gpt acorn amiga \
+		 apple bsd dfly dvh plan sun sunpc)
 INITRAMFS     := $(BUILD)/initramfs.cpio
 
 $(BUILD)/iso/boot/pollux.elf: $(BUILD)/pollux.elf
@@ -128,7 +130,7 @@ $(BUILD)/iso/boot/grub/grub.cfg: boot/grub.cfg FORCE
 	@awk '/multiboot2/ { $$0 = $$0 " " ENVIRON["APPEND"] } 1' $< >$(BUILD)/grub.cfg.new
 	@cmp -s $(BUILD)/grub.cfg.new $@ || cp $(BUILD)/grub.cfg.new $@
 
-$(BUILD)/pollux.iso: $(addprefix $(BUILD)/iso/boot/,pollux.elf initramfs.cpio grub/grub.cfg)
+$(BUILD)/pollux.iso: boot/build.mk $(addprefix $(BUILD)/iso/boot/,pollux.elf initramfs.cpio grub/grub.cfg)
 	$(Q)$(GRUB_MKRESCUE) --fonts= --locales= --themes= --install-modules="$(GRUB_MODULES)" \
 		-o $@ $(BUILD)/iso >$(BUILD)/grub-mkrescue.log 2>&1 || \
 		{ cat $(BUILD)/grub-mkrescue.log; rm -f $@; exit 1; }

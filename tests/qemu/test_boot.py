@@ -23,6 +23,7 @@ def test_boots_to_an_answered_echo(boot):
         for port, server in ((7, "echo-epoll"), (8, "echo-blocking")):
             assert f"{server}: port {port}" in m.console
             echo_once(m, port)
+        assert ".mod' not found" not in m.console  # GRUB's, before ours
 
 
 def processors(machine):
