@@ -73,7 +73,7 @@ size_t next_pids(pid_t from, struct task *of, pid_t *out, size_t max)
 struct picture {
 	char comm[TASK_COMM_LEN];
 	char state;
-	pid_t ppid, pgrp, session;
+	pid_t ppid, pgrp, session, tracer;
 	u32 uid[4], gid[4]; /* real, effective, saved, for files */
 	u64 caps[4];        /* inheritable, permitted, effective, bounding */
 	bool no_new_privs;
@@ -89,7 +89,8 @@ struct picture {
 
 static char state_letter(unsigned state)
 {
-	switch (state & (TASK_NORMAL | TASK_STOPPED | TASK_ZOMBIE | TASK_DEAD | TASK_NEW)) {
+	switch (state &
+		(TASK_NORMAL | TASK_STOPPED | TASK_ZOMBIE | TASK_DEAD | TASK_NEW | TASK_TRACED)) {
 	case TASK_RUNNING:
 	case TASK_NEW:
 		return 'R';
@@ -97,6 +98,8 @@ static char state_letter(unsigned state)
 		return 'S';
 	case TASK_STOPPED:
 		return 'T';
+	case TASK_TRACED:
+		return 't';
 	case TASK_ZOMBIE:
 		return 'Z';
 	case TASK_DEAD:
@@ -114,6 +117,7 @@ static void picture_process(struct picture *p, struct task *t, bool thread)
 	p->ppid = g->parent ? g->parent->pid : 0;
 	p->pgrp = g->pgrp;
 	p->session = g->session;
+	p->tracer = t->ptrace.tracer ? t->ptrace.tracer->pid : 0;
 	p->tty_nr = g->tty ? g->tty->rdev : 0;
 	p->tpgid = g->tty ? g->tty->pgrp : -1;
 	p->threads = g->nr_threads;
@@ -271,7 +275,7 @@ static int show_status(struct task *t, const struct proc_ref *ref, struct seq *s
 {
 	static const char *const words[][2] = {
 		{"R", "running"}, {"S", "sleeping"}, {"D", "disk sleep"}, {"T", "stopped"},
-		{"Z", "zombie"},  {"X", "dead"},     {"I", "idle"},
+		{"Z", "zombie"},  {"X", "dead"},     {"I", "idle"},       {"t", "tracing stop"},
 	};
 	const char *word = "";
 	struct picture p;
@@ -286,8 +290,8 @@ static int show_status(struct task *t, const struct proc_ref *ref, struct seq *s
 	if (mask >= 0)
 		seq_printf(s, "Umask:\t%04o\n", mask);
 	seq_printf(s, "State:\t%c (%s)\n", p.state, word);
-	seq_printf(s, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->tgid, t->pid,
-		   p.ppid);
+	seq_printf(s, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", t->tgid, t->pid,
+		   p.ppid, p.tracer);
 	seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", p.uid[0], p.uid[1], p.uid[2], p.uid[3]);
 	seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", p.gid[0], p.gid[1], p.gid[2], p.gid[3]);
 	seq_printf(s, "FDSize:\t%u\n", task_fd_size(t));

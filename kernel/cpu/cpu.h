@@ -36,6 +36,9 @@
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 
+/* CF PF AF ZF SF TF DF OF RF AC: what a program may set in its own flags. */
+#define USER_EFLAGS (0xd5ul | BIT(8) | BIT(10) | BIT(11) | BIT(16) | BIT(18))
+
 #define X86_EFLAGS_CF BIT(0)
 #define X86_EFLAGS_TF BIT(8)
 #define X86_EFLAGS_IF BIT(9)

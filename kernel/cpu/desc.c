@@ -69,6 +69,7 @@ static struct gate idt[256] __aligned(4096);
 static DEFINE_PER_CPU(struct gdt, cpu_gdt);
 DEFINE_PER_CPU(struct tss, cpu_tss);
 DEFINE_PER_CPU(u64, cpu_kernel_stack);
+DEFINE_PER_CPU(u32, cpu_syscall_limit);
 DEFINE_PER_CPU(u64, cpu_user_rsp); /* syscall_entry's, for two instructions */
 
 /* User programs may raise these themselves: int3 and into. */

@@ -20,7 +20,8 @@ struct tss {
 } __packed;
 
 DECLARE_PER_CPU(struct tss, cpu_tss);
-DECLARE_PER_CPU(u64, cpu_kernel_stack); /* the stack that syscall_entry loads */
+DECLARE_PER_CPU(u64, cpu_kernel_stack);  /* the stack that syscall_entry loads */
+DECLARE_PER_CPU(u32, cpu_syscall_limit); /* the running task's */
 
 /* Boot CPU, once: fills the IDT, which all CPUs share. */
 void idt_init(void);

@@ -25,6 +25,7 @@
 
 extern current_task
 extern cpu_kernel_stack
+extern cpu_syscall_limit
 extern cpu_user_rsp
 extern espfix_frame
 extern syscall_table
@@ -107,7 +108,7 @@ syscall_entry:
 	sti
 	mov	rcx, r10
 	mov	eax, eax
-	cmp	eax, NR_SYSCALLS
+	cmp	eax, [gs:cpu_syscall_limit]
 	jae	syscall_whole_frame.jumped
 	call	[syscall_table + rax * 8]
 	cli
@@ -137,8 +138,9 @@ syscall_entry32:
 	mov	eax, -ENOSYS
 	sysret
 
-; Stands in syscall_table for a call that needs or changes the whole frame, for one that is traced
-; and for one that is missing. do_syscall() finds the function by pt_regs.orig_rax.
+; Stands in syscall_table for a call that needs or changes the whole frame, for one that strace=1 shows
+; and for one that is missing; a traced task comes to .jumped with every call. do_syscall() finds the
+; function by pt_regs.orig_rax.
 ; in:  rsp = return address in syscall_entry (not wanted), pt_regs above it
 align 16
 syscall_whole_frame:

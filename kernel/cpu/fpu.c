@@ -32,11 +32,12 @@
 #include "kernel/mm/slab.h"
 #include "kernel/sched/task.h"
 
-#define XFEATURE_X87_SSE 0x03ull
+#define XFEATURE_X87     0x01ull
+#define XFEATURE_SSE     0x02ull
+#define XFEATURE_X87_SSE (XFEATURE_X87 | XFEATURE_SSE)
 #define XFEATURE_AVX     0x04ull
 #define XFEATURE_AVX512  0xe0ull /* three parts: all or none */
 
-#define FXSAVE_SIZE        512
 #define XSAVE_HEADER_END   576
 #define FCW_INITIAL        0x37f
 #define MXCSR_INITIAL      0x1f80
@@ -44,10 +45,10 @@
 
 /* What both formats begin with, as far as it is needed here, and the header behind it. */
 struct xsave_area {
-	u16 fcw, fsw;
-	u8 other[20];
+	u16 fcw, fsw, ftw, fop;
+	u64 rip, rdp;
 	u32 mxcsr, mxcsr_mask;
-	u8 registers[480];
+	u8 st[128], xmm[256], reserved2[96];
 	u64 xstate_bv, xcomp_bv, reserved[6];
 };
 _Static_assert(sizeof(struct xsave_area) == XSAVE_HEADER_END, "XSAVE layout");
@@ -161,6 +162,27 @@ void fpu_reload_current(void)
 	sanitise(current->fpu);
 	*last_cpu(current->fpu) = -1;
 	task_set_work(current, WORK_FPU);
+}
+
+/*
+ * Parts in their initial state are not written, and xstate_bv says so. The value of the state is the
+ * same before and after.
+ */
+void fpu_fill_in_legacy(struct fpu *f)
+{
+	struct xsave_area *x = (void *)f;
+
+	if (!cpu_has_xsave)
+		return;
+	if (!(x->xstate_bv & XFEATURE_X87)) {
+		x->fcw = FCW_INITIAL;
+		x->fsw = x->ftw = x->fop = 0;
+		x->rip = x->rdp = 0;
+		memset(x->st, 0, sizeof(x->st));
+	}
+	if (!(x->xstate_bv & XFEATURE_SSE))
+		memset(x->xmm, 0, sizeof(x->xmm));
+	x->xstate_bv |= XFEATURE_X87 | XFEATURE_SSE;
 }
 
 void fpu_switch_out(struct task *prev)

@@ -12,6 +12,9 @@ struct fpu {
 	u8 area[0] __aligned(64); /* xsave or fxsave format */
 };
 
+#define FXSAVE_SIZE     512 /* what both formats begin with */
+#define FXSAVE_SW_BYTES 464 /* from there on it is software's */
+
 extern u32 fpu_area_size; /* bytes */
 extern u64 fpu_features;  /* XCR0, 0 with fxsave only */
 
@@ -24,6 +27,8 @@ void fpu_free(struct fpu *f);
 void fpu_sync_current(void);
 /* The current task's area was changed (exec, sigreturn): the registers are stale. */
 void fpu_reload_current(void);
+/* Writes out what XSAVEOPT has left out of the two oldest parts, for somebody who looks at them. */
+void fpu_fill_in_legacy(struct fpu *f);
 /* Context switch, interrupts off. */
 void fpu_switch_out(struct task *prev);
 void fpu_switch_in(struct task *next);

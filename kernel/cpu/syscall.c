@@ -7,8 +7,9 @@
  *	functions[]      the functions, for do_syscall()
  *
  * The long way through do_syscall() is for the calls that rewrite their frame (the fast way back
- * would not load it), for numbers that nobody has defined, and, with strace=1 on the command line or
- * in the checked build, for all of them. So the common way pays for none of this.
+ * would not load it), for numbers that nobody has defined, for a task that is traced (its syscall_limit
+ * is 0) and, with strace=1 on the command line or in the checked build, for all. So the common way pays
+ * for none of this.
  */
 #include "kernel/cpu/syscall.h"
 
@@ -16,8 +17,6 @@
 #include "kernel/lib/init.h"
 #include "kernel/lib/printk.h"
 #include "kernel/sched/task.h"
-
-#define NR_SYSCALLS 512 /* as in asm_offsets.inc */
 
 extern const struct syscall_entry __syscalls_start[], __syscalls_end[];
 
@@ -75,16 +74,30 @@ static long traced_call(const struct syscall_entry *e, const struct pt_regs *r)
 	return ret;
 }
 
-void do_syscall(struct pt_regs *regs)
+static long make_call(const struct pt_regs *r)
 {
-	u32 nr = regs->orig_rax; /* the upper half does not count */
+	u32 nr = r->orig_rax; /* the upper half does not count */
 	const struct syscall_entry *e = nr < NR_SYSCALLS ? functions[nr] : NULL;
 
 	if (!e)
-		regs->rax = missing_syscall(nr);
-	else if (strace)
-		regs->rax = traced_call(e, regs);
-	else
-		regs->rax = e->fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9);
+		return missing_syscall(nr);
+	if (strace)
+		return traced_call(e, r);
+	return e->fn(r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9);
+}
+
+void do_syscall(struct pt_regs *regs)
+{
+	bool wanted = true;
+
+	if (unlikely(current->ptrace.flags)) {
+		regs->rax = (u64)-ENOSYS;
+		/* The tracer may have put another number there, or -1: then the value is its, too. */
+		wanted = ptrace_syscall_entry(regs) && (u32)regs->orig_rax != ~0u;
+	}
+	if (wanted)
+		regs->rax = (u64)make_call(regs);
+	if (unlikely(current->ptrace.flags))
+		ptrace_syscall_exit(regs);
 	lockdep_check_none("return to user mode");
 }

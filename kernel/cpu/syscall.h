@@ -20,6 +20,9 @@
 #include "kernel/abi/unistd.h"
 #include "kernel/cpu/ptrace.h"
 
+/* One more than the highest number that there may be. */
+#define NR_SYSCALLS 512
+
 typedef long (*syscall_fn)(u64, u64, u64, u64, u64, u64);
 
 struct syscall_entry {

@@ -357,6 +357,8 @@ static void publish_program(struct exec *x)
 static void begin_new_program(struct exec *x)
 {
 	struct task *t = current;
+	/* A tracer without rights does not get those of the file. */
+	bool traced = t->ptrace.flags && !(t->ptrace.flags & PT_PRIVILEGED);
 
 	futex_exit();
 	t->pi_gone = false; /* it goes on */
@@ -372,7 +374,7 @@ static void begin_new_program(struct exec *x)
 	t->fs_base = t->gs_base = 0;
 	segments_reload_current();
 	publish_program(x);
-	x->secure = cred_exec(x->b->set_uid, x->b->set_gid);
+	x->secure = traced ? cred_exec(KEEP_ID, KEEP_ID) : cred_exec(x->b->set_uid, x->b->set_gid);
 	for (struct task_ops *ops = task_ops; ops; ops = ops->next)
 		ops->exec(t);
 }
@@ -516,8 +518,7 @@ static void start_program(u64 entry, u64 sp)
 {
 	struct pt_regs *regs = task_pt_regs(current);
 
-	memset(regs, 0, sizeof(*regs));
-	regs->orig_rax = ~0ul;
+	*regs = (struct pt_regs){.orig_rax = regs->orig_rax}; /* a tracer asks which call it was */
 	regs->rip = entry;
 	regs->rsp = sp;
 	regs->cs = GDT_USER_CS;
@@ -601,6 +602,7 @@ int do_execve(struct binary *b, const char __user *const __user *argv,
 {
 	struct exec x = {.b = b, .args = {.limit = args_limit(), .kernel = kernel_args}};
 	int err = prepare(&x, argv, envp);
+	pid_t old_pid = current->pid;
 
 	if (!err)
 		err = kill_other_threads();
@@ -611,5 +613,7 @@ int do_execve(struct binary *b, const char __user *const __user *argv,
 			force_sigsegv(SIGSEGV);
 	}
 	clean_up(&x);
+	if (!err)
+		ptrace_exec(old_pid);
 	return err;
 }

@@ -12,8 +12,8 @@
  *			SA_NOCLDWAIT): release_task() takes the leader out of the tables
  *	free		the last reference is dropped
  *
- * A thread that is not the leader is never a zombie: it releases itself. A leader that ends before
- * its threads waits for them as a zombie that nobody is told of yet.
+ * A thread that is not the leader is never a zombie, unless it is traced: it releases itself. A leader
+ * that ends before its threads waits for them as a zombie that nobody is told of yet.
  *
  * The children of a dead process become init's, or a subreaper's. Process 1 must not end: that is a panic.
  *
@@ -43,9 +43,9 @@ struct cputime process_cputime(struct signal_struct *g)
 	return sum;
 }
 
-int process_status(const struct signal_struct *g)
+int exit_status(const struct task *t)
 {
-	return g->group_exit ? g->group_exit_code : g->leader->exit_code;
+	return t->signal->group_exit ? t->signal->group_exit_code : t->exit_code;
 }
 
 void release_task(struct task *t)
@@ -54,6 +54,8 @@ void release_task(struct task *t)
 	struct sighand *sh;
 	u64 flags;
 
+	if (t->ptrace.tracer)
+		ptrace_unlink(t);
 	sh = lock_sighand(g, &flags);
 	cputime_add(&g->dead_time, task_cputime(t));
 	list_del_init(&t->thread_link);
@@ -68,21 +70,29 @@ void release_task(struct task *t)
 	task_unpublish(t);
 }
 
-/*
- * Tells the parent of a process that has ended. True if the parent does not want to wait for it.
- * tasklist_lock held.
- */
-static bool notify_parent(struct signal_struct *g)
+/* A parent that does not want to know, or to wait. Its handlers are locked. */
+static bool ignores_children(struct sighand *sh)
 {
-	struct signal_struct *parent = g->parent;
-	int status = process_status(g), sig = g->leader->exit_signal;
+	const struct sigaction *act = &sh->action[SIGCHLD - 1];
+
+	return act->sa_handler == SIG_IGN || (act->sa_flags & SA_NOCLDWAIT);
+}
+
+/*
+ * Tells @parent, which may be a tracer, of the end of @t by signal @sig. True if it does not want to
+ * wait for it. tasklist_lock held.
+ */
+static bool notify_end(struct task *t, struct signal_struct *parent, int sig)
+{
+	struct signal_struct *g = t->signal;
+	int status = exit_status(t);
 	siginfo_t info = {.si_code = status & 0x7f ? CLD_KILLED : CLD_EXITED};
 	bool autoreap = false;
 	struct cputime used;
 	struct sighand *sh;
 	u64 flags;
 
-	info.si_pid = g->pid;
+	info.si_pid = t->pid;
 	info.si_uid = g->uid;
 	info.si_status = status & 0x7f ? status & 0x7f : status >> 8 & 0xff;
 	used = process_cputime(g);
@@ -90,10 +100,8 @@ static bool notify_parent(struct signal_struct *g)
 	info.si_stime = (s64)(used.system / (NSEC_PER_SEC / USER_HZ));
 	sh = lock_sighand(parent, &flags);
 	if (sig == SIGCHLD) {
-		const struct sigaction *act = &sh->action[SIGCHLD - 1];
-
-		autoreap = act->sa_handler == SIG_IGN || (act->sa_flags & SA_NOCLDWAIT);
-		if (act->sa_handler == SIG_IGN)
+		autoreap = ignores_children(sh);
+		if (sh->action[SIGCHLD - 1].sa_handler == SIG_IGN)
 			sig = 0;
 	}
 	if (sig > 0)
@@ -103,8 +111,19 @@ static bool notify_parent(struct signal_struct *g)
 	return autoreap;
 }
 
-/* Releases @t; its reference goes to @dead, to be dropped after unlocking. */
-static void release_later(struct task *t, struct list_head *dead)
+/* A process has ended: the same for its tracer, which always waits, or else its parent. */
+static bool notify_parent(struct signal_struct *g)
+{
+	struct signal_struct *tracer = g->leader->ptrace.tracer;
+	int sig = g->leader->exit_signal;
+
+	if (!tracer)
+		return notify_end(g->leader, g->parent, sig);
+	notify_end(g->leader, tracer, tracer == g->parent ? sig : SIGCHLD);
+	return false;
+}
+
+void release_later(struct task *t, struct list_head *dead)
 {
 	task_get(t);
 	release_task(t);
@@ -149,35 +168,80 @@ static void process_ended(struct signal_struct *g, struct list_head *dead)
 		release_later(g->leader, dead);
 }
 
-/* Makes the end of current known. */
-static void exit_notify(int code)
+/* Nobody waits for this thread, but for the process if it was the last. tasklist_lock held. */
+static void thread_ended(struct task *t, struct list_head *dead)
 {
-	struct task *t = current, *n;
 	struct signal_struct *g = t->signal;
 	struct sighand *sh;
-	LIST_HEAD(dead);
-	u64 flags, sflags;
+	u64 flags;
 	bool last;
 
-	spin_lock_irqsave(&tasklist_lock, flags);
-	t->exit_code = code;
-	sh = lock_sighand(g, &sflags);
+	sh = lock_sighand(g, &flags);
 	last = --g->nr_threads == 0;
-	unlock_sighand(sh, sflags);
+	unlock_sighand(sh, flags);
 	forget_thread(g);
 	if (t != g->leader)
-		release_later(t, &dead);
+		release_later(t, dead);
 	if (last)
-		process_ended(g, &dead);
+		process_ended(g, dead);
 	else if (g->group_exec)
 		wake_up_all(&g->wait_chldexit);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
+}
 
-	/* current may be among them: the scheduler still has a reference. */
-	list_for_each_entry_safe(t, n, &dead, thread_link) {
+void settle_tracee(struct task *t, struct signal_struct *tracer, struct list_head *dead)
+{
+	struct signal_struct *g = t->signal;
+	struct sighand *sh;
+	bool reap;
+	u64 flags;
+
+	if (t->ptrace.zombie) {
+		t->ptrace.zombie = false;
+		thread_ended(t, dead);
+		return;
+	}
+	if (t != g->leader || g->nr_threads)
+		return;
+	if (tracer != g->parent) {
+		reap = notify_parent(g);
+	} else { /* it knows, but had to wait */
+		sh = lock_sighand(tracer, &flags);
+		reap = ignores_children(sh);
+		unlock_sighand(sh, flags);
+	}
+	if (reap)
+		release_later(t, dead);
+}
+
+void put_dead_tasks(struct list_head *dead)
+{
+	struct task *t, *n;
+
+	list_for_each_entry_safe(t, n, dead, thread_link) {
 		list_del_init(&t->thread_link);
 		task_put(t);
 	}
+}
+
+/* Makes the end of current known. */
+static void exit_notify(int code)
+{
+	struct task *t = current;
+	LIST_HEAD(dead);
+	u64 flags;
+
+	spin_lock_irqsave(&tasklist_lock, flags);
+	t->exit_code = code;
+	if (!t->signal->nr_live)
+		ptrace_forget_tracees(t->signal, &dead); /* nobody is left to trace another one */
+	if (t->ptrace.tracer && t != t->signal->leader) {
+		t->ptrace.zombie = true;
+		notify_end(t, t->ptrace.tracer, SIGCHLD);
+	} else {
+		thread_ended(t, &dead);
+	}
+	spin_unlock_irqrestore(&tasklist_lock, flags);
+	put_dead_tasks(&dead); /* current may be among them: the scheduler still has a reference */
 }
 
 /*
@@ -251,6 +315,7 @@ void do_exit(int code)
 		unpublish_kthread(t);
 		leave_cpu(t);
 	}
+	ptrace_exit(code);
 	if (exit_signals()) {
 		if (init_task && g == init_task->signal)
 			panic("process 1 (%s) has ended with wait status %#x", t->comm,

@@ -19,6 +19,7 @@
  * -ERESTARTNOINTR, and the parent forks again after having taken it: so a signal to a process group
  * meets either the parent before the fork or both after it, and ^C cannot miss a child.
  */
+#include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/segments.h"
 #include "kernel/cpu/syscall.h"
@@ -42,6 +43,7 @@ struct clone_params {
 	int __user *pidfd;
 	int exit_signal;
 	pid_t set_tid; /* the child's id, 0: any */
+	int event;     /* PTRACE_EVENT_* that the caller's tracer waits for, or 0 */
 };
 
 const struct pidfd_ops *pidfd_ops;
@@ -94,6 +96,7 @@ struct signal_struct *signal_alloc(void)
 	INIT_LIST_HEAD(&g->threads);
 	INIT_LIST_HEAD(&g->children);
 	INIT_LIST_HEAD(&g->sibling);
+	INIT_LIST_HEAD(&g->tracees);
 	INIT_LIST_HEAD(&g->pending);
 	INIT_LIST_HEAD(&g->pgrp_link);
 	INIT_LIST_HEAD(&g->posix_timers);
@@ -270,6 +273,8 @@ static void copy_registers(struct task *t, const struct clone_params *p)
 	regs->rax = 0;
 	if (p->stack)
 		regs->rsp = p->stack;
+	if (current->ptrace.forced_step)
+		regs->eflags &= ~X86_EFLAGS_TF;
 	segments_sync_current();
 	t->selectors = current->selectors;
 	t->fs_base = current->fs_base;
@@ -344,7 +349,7 @@ static void join_family(struct signal_struct *me, struct task *t, u64 flags)
 	pgrp_attach(g, me->pgrp);
 }
 
-static int link_child(struct task *t, u64 clone_flags)
+static int link_child(struct task *t, u64 clone_flags, bool traced)
 {
 	struct signal_struct *me = current->signal;
 	struct sighand *sh;
@@ -361,6 +366,8 @@ static int link_child(struct task *t, u64 clone_flags)
 	unlock_sighand(sh, sflags);
 	if (!err && !(clone_flags & CLONE_THREAD))
 		join_family(me, t, clone_flags);
+	if (!err)
+		ptrace_link_child(t, traced);
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	return err;
 }
@@ -404,7 +411,7 @@ static struct task *copy_process(const struct clone_params *p)
 	err = task_publish(t, p->set_tid);
 	if (err)
 		goto free_mm;
-	err = link_child(t, p->flags);
+	err = link_child(t, p->flags, p->event || (p->flags & CLONE_PTRACE));
 	if (!err)
 		return t;
 
@@ -488,7 +495,7 @@ static struct task *copy_process_pidfd(const struct clone_params *p)
 	return t;
 }
 
-static long do_clone(const struct clone_params *p)
+static long do_clone(struct clone_params *p)
 {
 	struct completion vfork_done;
 	struct task *t;
@@ -497,6 +504,7 @@ static long do_clone(const struct clone_params *p)
 
 	if (err)
 		return err;
+	p->event = ptrace_clone_event(p->flags, p->exit_signal);
 	t = p->flags & CLONE_PIDFD ? copy_process_pidfd(p) : copy_process(p);
 	if (IS_ERR(t))
 		return PTR_ERR(t);
@@ -505,14 +513,17 @@ static long do_clone(const struct clone_params *p)
 		(void)put_user(pid, p->parent_tid); /* a bad address is not reported: clone(2) */
 	if (!(p->flags & CLONE_VFORK)) {
 		wake_up_new_task(t);
+		ptrace_event(p->event, (u64)pid);
 		return pid;
 	}
 	init_completion(&vfork_done);
 	t->vfork_done = &vfork_done;
 	task_get(t);
 	wake_up_new_task(t);
+	ptrace_event(p->event, (u64)pid);
 	wait_for_vfork(t, &vfork_done);
 	task_put(t);
+	ptrace_event(PTRACE_EVENT_VFORK_DONE, (u64)pid);
 	return pid;
 }
 

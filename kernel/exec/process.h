@@ -176,7 +176,15 @@ void do_group_exit(int code) __noreturn;
 void force_signal(int sig, const siginfo_t *info);
 /* Delivery or return of a signal frame went wrong: SIGSEGV, at once deadly if it is one already. */
 void force_sigsegv(int sig);
-/* Tells the parent of @g of a stop or a continuation (CLD_*). */
+/* Makes @t look at its signals: out of its sleep, or out of user mode. Handlers locked. */
+void signal_wake_up(struct task *t, bool fatal);
+/* current takes its part in a stop, if there is one: 0, or its signal if it is the last. Handlers
+ * locked. */
+int follow_group_stop(void);
+/* Tells @to, parent or tracer, of a stop or a continuation (CLD_*) of @t. tasklist_lock or a reference
+ * to @to is held. */
+void notify_cldstop(struct signal_struct *to, struct task *t, int why, int status);
+/* Tells the parent of @g. */
 void notify_parent_cldstop(struct signal_struct *g, int why, int status);
 /* May current send @sig to @g? 0, -EINVAL: no such signal, -EPERM. tasklist_lock held. */
 int check_kill_permission(struct signal_struct *g, int sig);
@@ -211,6 +219,11 @@ int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs);
 /* Largest size of a frame: AT_MINSIGSTKSZ. */
 u64 sigframe_max_size(void);
 
+/* ---- a thread's bases (sys.c) ---- */
+
+/* arch_prctl(2) for @t, whose bases are in memory. */
+long task_arch_prctl(struct task *t, int op, u64 addr);
+
 /* ---- futexes (futex.c) ---- */
 
 /* current leaves its address space: robust list, clear_child_tid. */
@@ -229,8 +242,16 @@ void release_task(struct task *t);
 void exit_resources(struct task *t);
 /* Reaps a child of the calling process, if one has ended: its pid, 0: none has, -ECHILD. */
 long reap_child(void);
-/* The wait status of a process without threads. tasklist_lock held. */
-int process_status(const struct signal_struct *g);
+/* The same, and adds it with a reference to @dead; put_dead_tasks() drops those after unlocking. */
+void release_later(struct task *t, struct list_head *dead);
+void put_dead_tasks(struct list_head *dead);
+/*
+ * @t, just unlinked from @tracer, goes on without: if it is a zombie, its parent is told, or it is
+ * released. tasklist_lock held.
+ */
+void settle_tracee(struct task *t, struct signal_struct *tracer, struct list_head *dead);
+/* The wait status of a task that has ended. tasklist_lock held. */
+int exit_status(const struct task *t);
 
 /* CPU time of all threads, dead ones included. tasklist_lock or the handlers locked. */
 struct cputime process_cputime(struct signal_struct *g);

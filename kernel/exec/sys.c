@@ -30,34 +30,39 @@ SYSCALL_DEFINE1(set_tid_address, u64, addr)
 #define ARCH_GET_FS 0x1003
 #define ARCH_GET_GS 0x1004
 
-SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
+static long set_base(u64 *base, u16 *selector, u64 addr)
+{
+	if (addr >= USER_TOP)
+		return -EPERM;
+	*selector = 0;
+	*base = addr;
+	return 0;
+}
+
+long task_arch_prctl(struct task *t, int op, u64 addr)
 {
 	switch (op) {
 	case ARCH_SET_FS:
-		if (addr >= USER_TOP)
-			return -EPERM;
-		segments_sync_current();
-		current->selectors.fs = 0;
-		current->fs_base = addr;
-		segments_reload_current();
-		return 0;
+		return set_base(&t->fs_base, &t->selectors.fs, addr);
 	case ARCH_SET_GS:
-		if (addr >= USER_TOP)
-			return -EPERM;
-		segments_sync_current();
-		current->selectors.gs = 0;
-		current->gs_base = addr;
-		segments_reload_current();
-		return 0;
+		return set_base(&t->gs_base, &t->selectors.gs, addr);
 	case ARCH_GET_FS:
-		segments_sync_current();
-		return put_user(current->fs_base, (u64 __user *)addr);
+		return put_user(t->fs_base, (u64 __user *)addr);
 	case ARCH_GET_GS:
-		segments_sync_current();
-		return put_user(current->gs_base, (u64 __user *)addr);
+		return put_user(t->gs_base, (u64 __user *)addr);
 	default:
 		return -EINVAL;
 	}
+}
+
+SYSCALL_DEFINE2(arch_prctl, int, op, u64, addr)
+{
+	long ret;
+
+	segments_sync_current();
+	ret = task_arch_prctl(current, op, addr);
+	segments_reload_current();
+	return ret;
 }
 
 /* Restartable sequences: C libraries ask at every start, and do without. */

@@ -6,8 +6,9 @@
  * once takes what it finds: if two threads wait, each zombie is seen by one of them. Because
  * wait_event() tests after it has registered, a child that ends in between is not missed.
  *
- * Only the caller's children are looked at, never all tasks; a wait for one pid finds it by the hash
- * table, one for a pidfd by the descriptor.
+ * Only the caller's children are looked at, and the threads that it traces, never all tasks; a wait for
+ * one pid finds it by the hash table, one for a pidfd by the descriptor. A child that is traced by
+ * another belongs to that one until it lets go; one that the caller traces itself counts as traced only.
  *
  * LOCKING: tasklist_lock for children and zombies; inside it the child's sighand->lock for its stop
  * state. Results are copied to the user after both are dropped.
@@ -43,13 +44,15 @@ struct wait_op {
 	int status; /* as wait4() reports it */
 	int code;   /* CLD_* */
 	u32 uid;
-	struct cputime used; /* with its own children's */
-	struct task *dead;   /* reaped; the reference is ours */
+	struct cputime used;   /* with its own children's */
+	struct list_head dead; /* reaped; the references are ours */
 };
 
-static void found(struct wait_op *w, struct signal_struct *g, int code, int status)
+static void found(struct wait_op *w, struct task *t, int code, int status)
 {
-	w->ret = g->pid;
+	struct signal_struct *g = t->signal;
+
+	w->ret = t->pid;
 	w->uid = g->uid;
 	w->code = code;
 	w->status = status;
@@ -57,38 +60,43 @@ static void found(struct wait_op *w, struct signal_struct *g, int code, int stat
 	cputime_add(&w->used, g->children_time);
 }
 
-static bool wait_zombie(struct wait_op *w, struct signal_struct *g)
+/* @t, a child or traced by the caller, is a zombie. */
+static bool wait_zombie(struct wait_op *w, struct task *t)
 {
-	int status;
+	struct signal_struct *me = current->signal, *g = t->signal;
+	int status = exit_status(t);
 
-	if (g->nr_threads || !(w->options & WEXITED))
+	if (!(w->options & WEXITED))
 		return false;
-	status = process_status(g);
-	found(w, g, status & 0x7f ? CLD_KILLED : CLD_EXITED, status);
+	found(w, t, status & 0x7f ? CLD_KILLED : CLD_EXITED, status);
 	if (w->options & WNOWAIT)
 		return true;
-	cputime_add(&current->signal->children_time, w->used);
-	w->dead = g->leader;
-	task_get(w->dead);
-	release_task(w->dead);
+	if (t == g->leader && g->parent == me) {
+		cputime_add(&me->children_time, w->used);
+		release_later(t, &w->dead);
+	} else {
+		ptrace_unlink(t);
+		settle_tracee(t, me, &w->dead);
+	}
 	return true;
 }
 
-static bool wait_stopped(struct wait_op *w, struct signal_struct *g)
+/* @options: which of WSTOPPED and WCONTINUED. */
+static bool wait_stopped(struct wait_op *w, struct signal_struct *g, u32 options)
 {
 	struct sighand *sh;
 	bool ready = false;
 	u64 flags;
 
-	if (!(w->options & (WSTOPPED | WCONTINUED)))
+	if (!(options & (WSTOPPED | WCONTINUED)))
 		return false;
 	sh = lock_sighand(g, &flags);
-	if ((w->options & WSTOPPED) && g->stop_signal && !g->nr_stopping && !g->stop_reported) {
-		found(w, g, CLD_STOPPED, g->stop_signal << 8 | 0x7f);
+	if ((options & WSTOPPED) && g->stop_signal && !g->nr_stopping && !g->stop_reported) {
+		found(w, g->leader, CLD_STOPPED, g->stop_signal << 8 | 0x7f);
 		g->stop_reported = !(w->options & WNOWAIT);
 		ready = true;
-	} else if ((w->options & WCONTINUED) && g->continued) {
-		found(w, g, CLD_CONTINUED, 0xffff);
+	} else if ((options & WCONTINUED) && g->continued) {
+		found(w, g->leader, CLD_CONTINUED, 0xffff);
 		g->continued = w->options & WNOWAIT;
 		ready = true;
 	}
@@ -105,36 +113,91 @@ static bool eligible(const struct wait_op *w, const struct signal_struct *g)
 	return (w->options & __WALL) || is_clone == !!(w->options & __WCLONE);
 }
 
+/* A thread that stands for its tracer, which has not been told. */
+static bool wait_traced_stop(struct wait_op *w, struct task *t)
+{
+	struct tracee *p = &t->ptrace;
+	struct sighand *sh;
+	bool ready;
+	u64 flags;
+
+	sh = lock_sighand(t->signal, &flags);
+	ready = p->stopped && !p->listening && p->status;
+	if (ready) {
+		found(w, t, CLD_TRAPPED, p->status << 8 | 0x7f);
+		if (!(w->options & WNOWAIT))
+			p->status = 0;
+	}
+	unlock_sighand(sh, flags);
+	return ready;
+}
+
 /* True if @g answers the question; notes that there is a child to wait for. */
 static bool consider(struct wait_op *w, struct signal_struct *g)
 {
-	if (!eligible(w, g))
+	const struct signal_struct *tracer = g->leader->ptrace.tracer;
+
+	if (tracer == current->signal || !eligible(w, g))
+		return false; /* or consider_tracee() does it */
+	w->ret = 0;
+	return (!tracer && !g->nr_threads && wait_zombie(w, g->leader)) ||
+	       wait_stopped(w, g, w->options);
+}
+
+/* The same for a thread that the caller traces. */
+static bool consider_tracee(struct wait_op *w, struct task *t)
+{
+	struct signal_struct *g = t->signal;
+	bool leader = t == g->leader;
+
+	if (w->type == P_PGID && g->pgrp != w->id)
 		return false;
 	w->ret = 0;
-	return wait_zombie(w, g) || wait_stopped(w, g);
+	if (leader ? !g->nr_threads : t->ptrace.zombie)
+		return wait_zombie(w, t);
+	return wait_traced_stop(w, t) || (leader && g->parent == current->signal &&
+					  wait_stopped(w, g, w->options & WCONTINUED));
+}
+
+/* True if the process or thread @t answers the question. */
+static bool consider_task(struct wait_op *w, struct task *t)
+{
+	struct signal_struct *me = current->signal, *g = t->signal;
+
+	if (t->ptrace.tracer == me)
+		return consider_tracee(w, t);
+	return g && g->parent == me && g->leader == t && consider(w, g);
+}
+
+static void consider_all(struct wait_op *w, struct signal_struct *me)
+{
+	struct signal_struct *g;
+	struct task *t;
+
+	list_for_each_entry(g, &me->children, sibling)
+		if (consider(w, g))
+			return;
+	list_for_each_entry(t, &me->tracees, ptrace.link)
+		if (consider_tracee(w, t))
+			return;
 }
 
 /* True when the wait is over. */
 static bool scan_children(struct wait_op *w)
 {
-	struct signal_struct *me = current->signal, *g;
-	struct task *t;
+	struct task *t = NULL;
 	u64 flags;
 
 	w->ret = -ECHILD;
 	spin_lock_irqsave(&tasklist_lock, flags);
-	if (w->type == P_PID) {
+	if (w->type == P_PID)
 		t = find_task_locked(w->id);
-		if (t && t->signal && t->signal->parent == me && t->signal->leader == t)
-			consider(w, t->signal);
-	} else if (w->type == P_PIDFD) {
-		if (w->child->parent == me)
-			consider(w, w->child);
-	} else {
-		list_for_each_entry(g, &me->children, sibling)
-			if (consider(w, g))
-				break;
-	}
+	else if (w->type == P_PIDFD)
+		t = w->child->leader;
+	else
+		consider_all(w, current->signal);
+	if (t)
+		consider_task(w, t);
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 	return w->ret || (w->options & WNOHANG);
 }
@@ -142,10 +205,11 @@ static bool scan_children(struct wait_op *w)
 /* The child's pid, 0 with WNOHANG, -ECHILD, -ERESTARTSYS. */
 static long do_wait(struct wait_op *w)
 {
-	long err = wait_event_interruptible(&current->signal->wait_chldexit, scan_children(w));
+	long err;
 
-	if (w->dead)
-		task_put(w->dead);
+	INIT_LIST_HEAD(&w->dead);
+	err = wait_event_interruptible(&current->signal->wait_chldexit, scan_children(w));
+	put_dead_tasks(&w->dead);
 	return err ? err : w->ret;
 }
 
@@ -227,8 +291,8 @@ static int put_wait_info(siginfo_t __user *uinfo, const struct wait_op *w)
 		info.si_code = w->code;
 		info.si_pid = (int)w->ret;
 		info.si_uid = w->uid;
-		if (w->code == CLD_EXITED || w->code == CLD_STOPPED)
-			info.si_status = w->status >> 8 & 0xff;
+		if (w->code == CLD_EXITED || w->code == CLD_STOPPED || w->code == CLD_TRAPPED)
+			info.si_status = w->status >> 8; /* with the event of a trap */
 		else
 			info.si_status = w->code == CLD_CONTINUED ? SIGCONT : w->status & 0x7f;
 	}

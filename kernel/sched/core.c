@@ -185,6 +185,7 @@ static void switch_context(struct task *prev, struct task *next)
 	if (next->mm)
 		fpu_switch_in(next);
 	set_kernel_stack(next->kstack_top);
+	this_cpu_write(cpu_syscall_limit, next->syscall_limit);
 	this_cpu_write(current_task, next);
 }
 

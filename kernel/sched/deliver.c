@@ -26,16 +26,15 @@
 static void join_group_stop(struct signal_struct *g, struct sighand *sh, u64 flags)
 {
 	struct task *t = current;
-	int sig = g->stop_signal;
-	bool last;
+	int sig = follow_group_stop();
 
-	t->stop_pending = false;
-	last = --g->nr_stopping == 0;
 	unlock_sighand(sh, flags);
-	if (last)
+	if (sig)
 		notify_parent_cldstop(g, CLD_STOPPED, sig);
-	/* stop_pending once more: continued and stopped again before it ran. */
-	__wait_event(&g->stop_wq, !READ_ONCE(g->stop_signal) || READ_ONCE(t->stop_pending),
+	/* stop_pending once more: continued and stopped again before it ran. Or it is traced now. */
+	__wait_event(&g->stop_wq,
+		     !READ_ONCE(g->stop_signal) || READ_ONCE(t->stop_pending) ||
+			     READ_ONCE(t->ptrace.trap),
 		     TASK_STOPPED | TASK_WAKEKILL, 0, NO_DEADLINE, , );
 }
 
@@ -108,6 +107,11 @@ static bool get_signal(struct ksignal *ks)
 			unlock_sighand(sh, flags);
 			do_group_exit(SIGKILL);
 		}
+		if (unlikely(t->ptrace.flags) && (t->stop_pending || t->ptrace.trap)) {
+			unlock_sighand(sh, flags);
+			ptrace_trap();
+			continue;
+		}
 		if (t->stop_pending) {
 			join_group_stop(g, sh, flags);
 			continue;
@@ -117,6 +121,12 @@ static bool get_signal(struct ksignal *ks)
 		if (!ks->sig) {
 			unlock_sighand(sh, flags);
 			return false;
+		}
+		if (unlikely(t->ptrace.flags) && ks->sig != SIGKILL) {
+			unlock_sighand(sh, flags);
+			if (!ptrace_signal(ks))
+				continue;
+			sh = lock_sighand(g, &flags);
 		}
 		act = &sh->action[ks->sig - 1];
 		ks->act = *act;
@@ -169,6 +179,7 @@ static void handle_signal(struct ksignal *ks, struct pt_regs *regs)
 	struct task *t = current;
 	sigset_t oldset = t->work & WORK_RESTORE_SIGMASK ? t->saved_sigmask : t->blocked;
 	sigset_t newset = t->blocked | ks->act.sa_mask;
+	bool stepping = ptrace_unstep(regs);
 
 	restart_syscall(regs, &ks->act);
 	if (setup_rt_frame(ks, oldset, regs)) {
@@ -180,6 +191,8 @@ static void handle_signal(struct ksignal *ks, struct pt_regs *regs)
 	if (!(ks->act.sa_flags & SA_NODEFER))
 		newset |= sigmask(ks->sig);
 	set_blocked(newset);
+	if (stepping)
+		ptrace_step_done();
 }
 
 static void do_signal(struct pt_regs *regs)

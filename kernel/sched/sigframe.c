@@ -61,7 +61,6 @@ _Static_assert(sizeof(struct ucontext) == 304, "ucontext is ABI");
 _Static_assert(sizeof(siginfo_t) == 128, "siginfo is ABI");
 
 /* The 512 bytes that FXSAVE and XSAVE have in common, and the header of XSAVE (SDM volume 1, 13.4). */
-#define FXSAVE_SIZE      512
 #define XSAVE_HEADER_END 576
 #define XFEATURE_X87     1ull
 #define XFEATURE_SSE     2ull
@@ -167,43 +166,23 @@ SYSCALL_DEFINE2(sigaltstack, const stack_t __user *, uss, stack_t __user *, uoss
 
 /* ---- the vector state ---- */
 
-/*
- * XSAVEOPT leaves parts in their initial state out of the area and says so in xstate_bv. A handler
- * that looks at the registers, or changes one, does not know about that: writes those of the two
- * oldest parts out. The value of the state is the same before and after.
- */
-static void fill_in_legacy(struct fxsave *fx)
-{
-	if (!(fx->xstate_bv & XFEATURE_X87)) {
-		fx->fcw = 0x37f;
-		fx->fsw = fx->ftw = fx->fop = 0;
-		fx->rip = fx->rdp = 0;
-		memset(fx->st, 0, sizeof(fx->st));
-	}
-	if (!(fx->xstate_bv & XFEATURE_SSE))
-		memset(fx->xmm, 0, sizeof(fx->xmm));
-}
-
 static int save_fpstate(u64 addr)
 {
 	struct fxsave *fx = (struct fxsave *)current->fpu;
 	struct fxsave __user *ufx = (struct fxsave __user *)addr;
 	struct fpx_sw_bytes sw = {0};
-	u64 bv;
 
 	fpu_sync_current();
 	if (!fpu_features)
 		return copy_to_user(ufx, fx, FXSAVE_SIZE) || copy_to_user(&ufx->sw, &sw, sizeof(sw))
 			       ? -EFAULT
 			       : 0;
-	bv = fx->xstate_bv | XFEATURE_X87 | XFEATURE_SSE;
-	fill_in_legacy(fx);
+	fpu_fill_in_legacy(current->fpu);
 	sw.magic1 = FP_XSTATE_MAGIC1;
 	sw.extended_size = (u32)fpstate_size();
 	sw.xfeatures = fpu_features;
 	sw.xstate_size = fpu_area_size;
 	if (copy_to_user(ufx, fx, fpu_area_size) || copy_to_user(&ufx->sw, &sw, sizeof(sw)) ||
-	    put_user(bv, &ufx->xstate_bv) ||
 	    put_user(FP_XSTATE_MAGIC2, (u32 __user *)(addr + fpu_area_size)))
 		return -EFAULT;
 	return 0;
@@ -357,9 +336,6 @@ int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs)
 }
 
 /* ---- going back ---- */
-
-/* CF PF AF ZF SF TF DF OF RF AC: what a program may set in its own flags. */
-#define USER_EFLAGS (0xd5ul | BIT(8) | BIT(10) | BIT(11) | BIT(16) | BIT(18))
 
 static void read_sigcontext(struct pt_regs *r, const struct sigcontext *sc)
 {

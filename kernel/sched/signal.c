@@ -21,8 +21,8 @@
  * too. No core file is ever written, so WCOREDUMP() is never true.
  *
  * Job control. A stop signal sets stop_signal and gives every thread stop_pending; each thread parks
- * on stop_wq in get_signal(), the last one tells the parent. SIGCONT undoes it at the moment it is
- * sent, before anybody handles it.
+ * on stop_wq in get_signal() (or, if it is traced, for its tracer), the last one tells the parent.
+ * SIGCONT undoes it at the moment it is sent, before anybody handles it.
  *
  * LOCKING: sighand->lock (interrupts off, any context) guards the actions, the pending sets of the
  * process and of its threads, the blocked masks, and the group_* and stop fields. It is found
@@ -81,7 +81,7 @@ void recalc_sigpending(void)
 	struct task *t = current;
 
 	if (((t->pending_mask | t->signal->pending_mask) & ~t->blocked) || t->stop_pending ||
-	    t->signal->group_exit)
+	    t->ptrace.trap || t->signal->group_exit)
 		task_set_work(t, WORK_SIGPENDING);
 	else
 		task_clear_work(t, WORK_SIGPENDING);
@@ -89,11 +89,10 @@ void recalc_sigpending(void)
 
 /* ---- sending ---- */
 
-/* Makes @t look at its signals: out of its sleep, or out of user mode. Handlers locked. */
-static void signal_wake_up(struct task *t, bool fatal)
+void signal_wake_up(struct task *t, bool fatal)
 {
 	task_set_work(t, WORK_SIGPENDING);
-	if (!try_to_wake_up(t, TASK_INTERRUPTIBLE | (fatal ? TASK_WAKEKILL : 0)))
+	if (!try_to_wake_up(t, TASK_INTERRUPTIBLE | (fatal ? TASK_WAKEKILL | TASK_TRACED : 0)))
 		kick_task(t);
 }
 
@@ -179,16 +178,17 @@ static void resume_group(struct signal_struct *g)
 	struct task *t;
 
 	g->cont_seq++;
-	if (!g->stop_signal)
-		return;
-	if (!g->nr_stopping) {
+	if (g->stop_signal && !g->nr_stopping) {
 		g->continued = true;
 		g->notify_continued = true;
 	}
 	g->stop_signal = 0;
 	g->nr_stopping = 0;
-	list_for_each_entry(t, &g->threads, thread_link)
+	list_for_each_entry(t, &g->threads, thread_link) {
 		t->stop_pending = false;
+		if (t->ptrace.flags & PT_SEIZED)
+			ptrace_trap_notify(t);
+	}
 	__wake_up(&g->stop_wq, TASK_STOPPED, 0, NULL);
 }
 
@@ -199,6 +199,8 @@ static bool sig_ignored(struct sighand *sh, struct signal_struct *g, struct task
 	/* Blocked, it may find a handler by the time it is unblocked. */
 	if ((t->blocked | t->real_blocked) & sigmask(sig))
 		return false;
+	if (t->ptrace.flags && sig != SIGKILL)
+		return false; /* a tracer sees it all the same */
 	if (handler == SIG_IGN)
 		return true;
 	return handler == SIG_DFL && ((sigmask(sig) & SIG_KERNEL_IGNORE) || is_init_process(g));
@@ -211,7 +213,7 @@ static bool wants_signal(struct task *t, int sig)
 		return false;
 	if (sig == SIGKILL)
 		return true;
-	if (READ_ONCE(t->state) & TASK_STOPPED)
+	if (READ_ONCE(t->state) & (TASK_STOPPED | TASK_TRACED))
 		return false;
 	return t == current || READ_ONCE(t->on_cpu) || !signal_pending(t);
 }
@@ -261,7 +263,8 @@ static void complete_signal(struct sighand *sh, struct signal_struct *g, struct 
 
 	fatal = sh->action[sig - 1].sa_handler == SIG_DFL &&
 		!(sigmask(sig) & (SIG_KERNEL_IGNORE | SIG_KERNEL_STOP)) &&
-		!(target->real_blocked & sigmask(sig)) && (force || !is_init_process(g));
+		!(target->real_blocked & sigmask(sig)) && (force || !is_init_process(g)) &&
+		(sig == SIGKILL || !target->ptrace.flags);
 	if (fatal && !g->group_exit) {
 		g->group_exit = true;
 		g->group_exit_code = sig;
@@ -557,27 +560,31 @@ int dequeue_signal(sigset_t blocked, siginfo_t *info)
 
 /* ---- stopping and ending ---- */
 
-void notify_parent_cldstop(struct signal_struct *g, int why, int status)
+void notify_cldstop(struct signal_struct *to, struct task *t, int why, int status)
 {
 	siginfo_t info = {.si_signo = SIGCHLD, .si_code = why};
-	struct signal_struct *parent;
 	struct sighand *sh;
 	struct sigaction *act;
-	u64 flags, pflags;
+	u64 flags;
+
+	info.si_pid = t->pid;
+	info.si_uid = t->signal->uid;
+	info.si_status = status;
+	sh = lock_sighand(to, &flags);
+	act = &sh->action[SIGCHLD - 1];
+	if (act->sa_handler != SIG_IGN && !(act->sa_flags & SA_NOCLDSTOP))
+		send_signal_locked(sh, to, NULL, SIGCHLD, &info, false);
+	unlock_sighand(sh, flags);
+	wake_up_all(&to->wait_chldexit);
+}
+
+void notify_parent_cldstop(struct signal_struct *g, int why, int status)
+{
+	u64 flags;
 
 	spin_lock_irqsave(&tasklist_lock, flags);
-	parent = g->parent;
-	if (parent) {
-		info.si_pid = g->pid;
-		info.si_uid = g->uid;
-		info.si_status = status;
-		sh = lock_sighand(parent, &pflags);
-		act = &sh->action[SIGCHLD - 1];
-		if (act->sa_handler != SIG_IGN && !(act->sa_flags & SA_NOCLDSTOP))
-			send_signal_locked(sh, parent, NULL, SIGCHLD, &info, false);
-		unlock_sighand(sh, pflags);
-		wake_up_all(&parent->wait_chldexit);
-	}
+	if (g->parent)
+		notify_cldstop(g->parent, g->leader, why, status);
 	spin_unlock_irqrestore(&tasklist_lock, flags);
 }
 
@@ -594,9 +601,21 @@ void start_group_stop(struct signal_struct *g, int sig)
 			continue;
 		t->stop_pending = true;
 		g->nr_stopping++;
-		if (t != current)
+		if (t->ptrace.flags & PT_SEIZED)
+			ptrace_trap_notify(t);
+		else if (t != current)
 			signal_wake_up(t, false);
 	}
+}
+
+int follow_group_stop(void)
+{
+	struct signal_struct *g = current->signal;
+
+	if (!current->stop_pending)
+		return 0;
+	current->stop_pending = false;
+	return --g->nr_stopping == 0 ? g->stop_signal : 0;
 }
 
 bool exit_signals(void)
@@ -604,7 +623,7 @@ bool exit_signals(void)
 	struct task *t = current;
 	struct signal_struct *g = t->signal;
 	struct sighand *sh;
-	int stopped = 0;
+	int stopped;
 	bool last;
 	u64 flags;
 
@@ -613,11 +632,7 @@ bool exit_signals(void)
 	last = --g->nr_live == 0;
 	if (last)
 		g->real_interval = 0; /* the alarm clock does not start again */
-	if (t->stop_pending) {
-		t->stop_pending = false;
-		if (--g->nr_stopping == 0)
-			stopped = g->stop_signal; /* it was the last that the stop waited for */
-	}
+	stopped = follow_group_stop();
 	if (g->nr_threads > 1)
 		retarget_pending(g, t, ~t->blocked);
 	unlock_sighand(sh, flags);

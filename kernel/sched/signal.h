@@ -69,6 +69,7 @@ struct signal_struct {
 	struct signal_struct *parent;         /* [T] */
 	struct list_head children;            /* [T] by sibling */
 	struct list_head sibling;             /* [T] */
+	struct list_head tracees;             /* [T] tasks that it traces, by ptrace.link */
 	struct wait_queue_head wait_chldexit; /* those in wait4() */
 	struct wait_queue_head pidfd_wq;      /* woken when the process has ended */
 

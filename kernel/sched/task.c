@@ -15,6 +15,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/cpu/syscall.h"
 #include "kernel/lib/init.h"
 #include "kernel/lib/printk.h"
 #include "kernel/lib/string.h"
@@ -126,6 +127,8 @@ struct task *task_alloc(const char *comm, int (*fn)(void *), void *arg)
 	INIT_LIST_HEAD(&t->all_link);
 	INIT_LIST_HEAD(&t->pending);
 	INIT_LIST_HEAD(&t->pi_states);
+	INIT_LIST_HEAD(&t->ptrace.link);
+	t->syscall_limit = NR_SYSCALLS;
 	strscpy(t->comm, comm, sizeof(t->comm));
 	return t;
 }

@@ -20,6 +20,7 @@
 #include "kernel/irq/preempt.h"
 #include "kernel/lib/atomic.h"
 #include "kernel/lib/list.h"
+#include "kernel/sched/ptrace.h"
 #include "kernel/sched/spinlock.h"
 
 struct mm;
@@ -38,6 +39,7 @@ struct fpu;
 #define TASK_ZOMBIE          0x10
 #define TASK_DEAD            0x20
 #define TASK_NEW             0x40
+#define TASK_TRACED          0x80 /* stopped for its tracer, which wakes it, or SIGKILL */
 #define TASK_KILLABLE        (TASK_UNINTERRUPTIBLE | TASK_WAKEKILL)
 #define TASK_NORMAL          (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
 
@@ -79,6 +81,7 @@ struct task {
 	u8 policy, rt_priority; /* [a] sched_setscheduler(2): for the order in which futexes wake */
 	spinlock_t pi_lock;     /* held by whoever wakes or moves it */
 
+	u32 syscall_limit; /* [h] numbers below it take the fast way: NR_SYSCALLS, or 0 when traced */
 	struct selectors {
 		u16 ds, es, fs, gs;
 	} selectors;          /* [c] user's, while it does not run */
@@ -128,6 +131,8 @@ struct task {
 	u64 restart_deadline; /* [c] for restart_syscall(2) */
 	long (*restart_fn)(struct task *t);
 	u64 restart_args[4];
+
+	struct tracee ptrace;
 
 	struct list_head *scm_work; /* [c] files of messages that it is closing, net/unix_gc.c */
 
