@@ -4,7 +4,9 @@
  *
  * Waiters are exclusive, so a release wakes the one that has waited longest. It does not hand the
  * lock over: a task that happens to run may take it first, and the woken one queues again. That
- * costs fairness and saves a context switch for each contended release.
+ * saves a context switch for each contended release. But a task that takes the lock again as soon as it
+ * has let go of it would never leave it to the others, so a waiter that was woken in vain a few times
+ * enters itself as the heir, and the next release makes it the owner.
  */
 #include "kernel/sched/mutex.h"
 
@@ -12,6 +14,8 @@
 #include "kernel/lib/atomic.h"
 #include "kernel/lib/printk.h"
 #include "kernel/sched/sched.h"
+
+#define PATIENCE 4 /* looks at the lock that a waiter takes before it becomes the heir */
 
 static inline bool take(struct mutex *m)
 {
@@ -26,12 +30,28 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
+/* Has the last owner made current the next one? */
+static bool inherited(struct mutex *m, int looks)
+{
+	/* Pairs with the release in hand_over(). */
+	if (smp_load_acquire(&m->owner) == current)
+		return true;
+	if (looks >= PATIENCE)
+		cmpxchg(&m->heir, NULL, current);
+	return false;
+}
+
 /* Out of line, so that the free path needs neither a stack frame nor saved registers. */
 static noinline void mutex_lock_slow(struct mutex *m)
 {
+	int looks = 0;
+
 	if (m->owner == current)
 		panic("mutex_lock(): already held by this task");
-	__wait_event(&m->wq, take(m), TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE, NO_DEADLINE, , );
+	__wait_event(&m->wq, take(m) || inherited(m, ++looks), TASK_UNINTERRUPTIBLE,
+		     WQ_FLAG_EXCLUSIVE, NO_DEADLINE, , );
+	if (READ_ONCE(m->heir) == current) /* and yet it has taken it */
+		WRITE_ONCE(m->heir, NULL);
 }
 
 static __always_inline void lock_as(struct mutex *m, int subclass)
@@ -54,13 +74,30 @@ void mutex_lock_nested(struct mutex *m, int subclass)
 	lock_as(m, subclass);
 }
 
+/* From the release on, @m may be gone, and @heir too. */
+static noinline void hand_over(struct mutex *m, struct task *heir)
+{
+	if (m->owner != current)
+		panic("mutex_unlock(): not held by this task");
+	task_get(heir);
+	WRITE_ONCE(m->heir, NULL);
+	/* Pairs with the acquire in inherited(). */
+	smp_store_release(&m->owner, heir);
+	wake_up_process(heir);
+	task_put(heir);
+}
+
 void mutex_unlock(struct mutex *m)
 {
 	/* The exchange is a full barrier: it pairs with the one between a waiter's place in the queue
 	 * and its try (wait.c), so either we see the waiter or it sees the free lock. */
-	struct task *owner;
+	struct task *owner, *heir = READ_ONCE(m->heir);
 
 	lock_release(&m->map);
+	if (unlikely(heir)) {
+		hand_over(m, heir);
+		return;
+	}
 	owner = xchg(&m->owner, NULL);
 	if (unlikely(owner != current))
 		panic("mutex_unlock(): not held by this task");

@@ -8,19 +8,21 @@
 
 struct mutex {
 	struct task *owner;        /* [a] NULL when free */
+	struct task *heir;         /* [a] a waiter that the owner is to hand it to, or NULL */
 	struct wait_queue_head wq; /* those who wait */
 	struct lock_map map;       /* empty in the plain build */
 };
 
 #define MUTEX_INIT(m) \
 	{ \
-		.owner = NULL, .wq = WAIT_QUEUE_HEAD_INIT((m).wq), .map = LOCK_MAP_INIT(#m) \
+		.owner = NULL, .heir = NULL, .wq = WAIT_QUEUE_HEAD_INIT((m).wq), \
+		.map = LOCK_MAP_INIT(#m) \
 	}
 #define DEFINE_MUTEX(m) struct mutex m = MUTEX_INIT(m)
 
 #define mutex_init(m) \
 	do { \
-		(m)->owner = NULL; \
+		(m)->owner = (m)->heir = NULL; \
 		init_waitqueue_head(&(m)->wq); \
 		lock_map_init(&(m)->map, #m); \
 	} while (0)

@@ -192,6 +192,50 @@ KTEST(mutex_excludes)
 	EXPECT(!mutex_is_locked(&c.lock));
 }
 
+/* Takes the lock again and again; others get it only if they are let. */
+static int hog(void *arg)
+{
+	struct contest *c = arg;
+
+	for (int i = 0; i < 100000 && atomic_read(&c->running) == 2; i++) {
+		mutex_lock(&c->lock);
+		WRITE_ONCE(c->value, c->value + 1);
+		yield_cpu();
+		mutex_unlock(&c->lock);
+	}
+	complete(&c->done);
+	return 0;
+}
+
+static int modest(void *arg)
+{
+	struct contest *c = arg;
+
+	for (int i = 0; i < 10; i++) {
+		yield_cpu();
+		mutex_lock(&c->lock);
+		mutex_unlock(&c->lock);
+	}
+	atomic_dec(&c->running);
+	return 0;
+}
+
+/* On one CPU, so that they take turns and nothing depends on speed. */
+KTEST(mutex_starves_nobody)
+{
+	static struct contest c;
+
+	mutex_init(&c.lock);
+	c.value = 0;
+	atomic_set(&c.running, 2);
+	init_completion(&c.done);
+	EXPECT(kthread_run(hog, &c, 0, "hog"));
+	EXPECT(kthread_run(modest, &c, 0, "modest"));
+	wait_for_completion(&c.done);
+	EXPECT(c.value < 1000);
+	EXPECT(!mutex_is_locked(&c.lock) && !c.lock.heir);
+}
+
 struct relay {
 	struct wait_queue_head wq;
 	int turn;
