@@ -290,13 +290,18 @@ static int set_timestamps(struct sock *sk, int on, bool ns)
 	return 0;
 }
 
-/* A hint, or a label for what others do with packets; @allowed without privileges or not. */
+/* A hint, or a label for what others do with packets. */
 static int set_hint(u32 *hint, int v, bool allowed)
 {
-	if (!allowed && !capable(CAP_NET_ADMIN))
+	if (!allowed)
 		return -EPERM;
 	WRITE_ONCE(*hint, (u32)v);
 	return 0;
+}
+
+static bool may_label(void)
+{
+	return capable(CAP_NET_RAW) || capable(CAP_NET_ADMIN);
 }
 
 static int set_int_option(struct sock *sk, int name, int v)
@@ -310,13 +315,14 @@ static int set_int_option(struct sock *sk, int name, int v)
 	case SO_TIMESTAMPNS:
 		return set_timestamps(sk, v, name == SO_TIMESTAMPNS);
 	case SO_MARK:
-		return set_hint(&sk->mark, v, false);
+		return set_hint(&sk->mark, v, may_label());
 	case SO_PRIORITY:
-		return set_hint(&sk->priority, v, v >= 0 && v <= 6);
+		return set_hint(&sk->priority, v, (v >= 0 && v <= 6) || may_label());
 	case SO_BUSY_POLL:
 		if (v < 0)
 			return -EINVAL;
-		return set_hint(&sk->busy_poll, v, (u32)v <= READ_ONCE(sk->busy_poll));
+		return set_hint(&sk->busy_poll, v,
+				(u32)v <= READ_ONCE(sk->busy_poll) || capable(CAP_NET_ADMIN));
 	case SO_INCOMING_CPU:
 		WRITE_ONCE(sk->incoming_cpu, (s16)v);
 		return 0;
