@@ -21,8 +21,9 @@
 #include "net/dgram.h"
 #include "net/net.h"
 
-#define FRAME_TRUESIZE 2048u /* what a received frame pins */
-#define IP_MAX_PACKET  65535u
+#define FRAME_TRUESIZE        2048u /* what a received frame pins */
+#define IP_MAX_PACKET         65535u
+#define DEFAULT_MULTICAST_TTL 1
 
 struct dgram {
 	struct list_head link;
@@ -313,6 +314,8 @@ static ssize_t dgram_sendmsg(struct sock *sk, struct msghdr *m)
 	err = dgram_dest(sk, m, &dest, &port);
 	if (err)
 		return err;
+	if (ip_addr_ismulticast(&dest))
+		how.ttl = READ_ONCE(dg->mc_ttl);
 	err = inet_get_cmsgs(m, &how);
 	if (err)
 		return err;
@@ -494,6 +497,49 @@ static void dgram_apply(struct sock *sk)
 		dgram_purge_errors(sk);
 }
 
+/* ---- options, ip(7) ---- */
+
+static bool is_multicast_option(int level, int name)
+{
+	return level == SOL_IP && (name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP);
+}
+
+static int dgram_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
+{
+	struct dgram_sock *dg = dgram_sk(sk);
+	int v, err;
+
+	if (level == SOL_RAW && sk->type == SOCK_RAW)
+		return raw_setsockopt(sk, name, val, len);
+	if (!is_multicast_option(level, name))
+		return inet_setsockopt(sk, level, name, val, len);
+	err = inet_get_value(&v, val, len);
+	if (err)
+		return err;
+	if (len < 1 || (name == IP_MULTICAST_TTL && (v < -1 || v > 255)))
+		return -EINVAL;
+	if (name == IP_MULTICAST_TTL)
+		WRITE_ONCE(dg->mc_ttl, (u8)(v == -1 ? DEFAULT_MULTICAST_TTL : v));
+	else
+		WRITE_ONCE(dg->mc_loop, v);
+	return 0;
+}
+
+static int dgram_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len)
+{
+	struct dgram_sock *dg = dgram_sk(sk);
+
+	if (level == SOL_RAW && sk->type == SOCK_RAW)
+		return raw_getsockopt(sk, name, val, len);
+	if (!is_multicast_option(level, name))
+		return inet_getsockopt(sk, level, name, val, len);
+	return inet_put_value(name == IP_MULTICAST_TTL ? READ_ONCE(dg->mc_ttl)
+						       : READ_ONCE(dg->mc_loop),
+			      val, len);
+}
+
+/* ---- life ---- */
+
 static void dgram_release(struct sock *sk)
 {
 	struct dgram_sock *dg = dgram_sk(sk);
@@ -515,8 +561,8 @@ static const struct proto_ops dgram_ops = {
 	.sendmsg = dgram_sendmsg,
 	.recvmsg = dgram_recvmsg,
 	.getname = inet_getname,
-	.setsockopt = inet_setsockopt,
-	.getsockopt = inet_getsockopt,
+	.setsockopt = dgram_setsockopt,
+	.getsockopt = dgram_getsockopt,
 	.apply = dgram_apply,
 	.poll = dgram_poll,
 	.ioctl = dgram_ioctl,
@@ -533,6 +579,8 @@ struct sock *dgram_sock_create(const struct dgram_proto *proto, int type, int pr
 		return ERR_PTR(-ENOMEM);
 	inet_init_sock(sk, type, protocol);
 	dg->proto = proto;
+	dg->mc_ttl = DEFAULT_MULTICAST_TTL;
+	dg->mc_loop = true;
 	INIT_LIST_HEAD(&dg->rx);
 	INIT_LIST_HEAD(&dg->errors);
 	lock_net();

@@ -28,6 +28,8 @@ struct dgram_sock {
 	struct list_head errors; /* [q] struct inet_err, oldest first */
 	u32 rx_truesize;         /* [q] memory that both pin */
 	u32 bound_ip;            /* [N] bind(2)'s address, to which disconnecting goes back */
+	u8 mc_ttl;               /* [a] IP_MULTICAST_TTL */
+	bool mc_loop;            /* [a] IP_MULTICAST_LOOP: kept, no effect */
 	u32 icmp_filter;         /* [a] ICMP_FILTER: bit n drops ICMP messages of type n */
 };
 
@@ -77,8 +79,15 @@ ssize_t dgram_recv_err(struct sock *sk, struct msghdr *m);
 /* Empties the error queue. */
 void dgram_purge_errors(struct sock *sk);
 
+/* raw.c: level SOL_RAW of a raw socket. */
+int raw_setsockopt(struct sock *sk, int name, const void __user *val, int len);
+int raw_getsockopt(struct sock *sk, int name, void __user *val, int __user *len);
+
 /* raw.c, for ping.c too: removes the control block; forgets the peer. */
 void raw_sock_remove(struct dgram_sock *dg);
 void raw_sock_disconnect(struct dgram_sock *dg);
+/* Sends @p behind an IP header. 0 or -errno. */
+int raw_send_packet(struct dgram_sock *dg, struct pbuf *p, const ip_addr_t *dest,
+		    struct netif *netif, const ip_addr_t *src);
 /* A packet that lwIP shows and keeps, from its byte @offset on, copied. Or NULL. */
 struct pbuf *raw_copy(const struct pbuf *p, u16 offset);

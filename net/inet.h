@@ -65,10 +65,10 @@ int inet_errno(int err);
 /* inet_opt.c: level SOL_IP. */
 int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len);
 int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len);
-
-/* raw.c: level SOL_RAW of a raw socket. */
-int raw_setsockopt(struct sock *sk, int name, const void __user *val, int len);
-int raw_getsockopt(struct sock *sk, int name, void __user *val, int __user *len);
+/* The value of such an option, an int or a single byte; no byte: 0. 0 or -EFAULT. */
+int inet_get_value(int *v, const void __user *val, int len);
+/* The opposite: a byte where there is no room for an int. 0, -EFAULT, -EINVAL. */
+int inet_put_value(int v, void __user *val, int __user *len);
 
 /* What the headers of a datagram said, for ancillary data. */
 struct inet_pktinfo {

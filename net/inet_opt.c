@@ -75,42 +75,51 @@ static int set_ip_option(struct sock *sk, int name, int v, int len)
 	}
 }
 
+int inet_get_value(int *v, const void __user *val, int len)
+{
+	u8 byte = 0;
+
+	if (len >= (int)sizeof(*v))
+		return copy_from_user(v, val, sizeof(*v)) ? -EFAULT : 0;
+	if (len >= 1 && copy_from_user(&byte, val, 1))
+		return -EFAULT;
+	*v = byte;
+	return 0;
+}
+
+int inet_put_value(int v, void __user *val, int __user *ulen)
+{
+	u8 byte = (u8)v;
+	int len;
+
+	if (get_user(len, ulen))
+		return -EFAULT;
+	if (len <= 0 || len >= (int)sizeof(v))
+		return sockopt_put(&v, sizeof(v), val, ulen);
+	return sockopt_put(&byte, 1, val, ulen);
+}
+
 int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
 {
-	int v = 0, err;
-	u8 byte;
+	int v, err;
 
-	if (level == SOL_RAW && sk->type == SOCK_RAW)
-		return raw_setsockopt(sk, name, val, len);
 	if (level != SOL_IP || !ip_option_known(sk, name))
 		return -ENOPROTOOPT;
-	/* An int or a single byte, or nothing: 0. */
-	if (len >= (int)sizeof(v)) {
-		if (copy_from_user(&v, val, sizeof(v)))
-			return -EFAULT;
-	} else if (len >= 1) {
-		if (copy_from_user(&byte, val, 1))
-			return -EFAULT;
-		v = byte;
-	}
-	err = set_ip_option(sk, name, v, len);
+	err = inet_get_value(&v, val, len);
+	if (!err)
+		err = set_ip_option(sk, name, v, len);
 	if (!err)
 		sk->ops->apply(sk);
 	return err;
 }
 
-int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *ulen)
+int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len)
 {
 	const struct inet_sock *inet = inet_sk(sk);
-	int v, len;
-	u8 byte;
+	int v;
 
-	if (level == SOL_RAW && sk->type == SOCK_RAW)
-		return raw_getsockopt(sk, name, val, ulen);
 	if (level != SOL_IP)
 		return -ENOPROTOOPT;
-	if (get_user(len, ulen))
-		return -EFAULT;
 	if (ip_flag(sk, name))
 		v = !!(READ_ONCE(inet->ipflags) & ip_flag(sk, name));
 	else if (name == IP_TTL)
@@ -121,11 +130,7 @@ int inet_getsockopt(struct sock *sk, int level, int name, void __user *val, int 
 		v = READ_ONCE(inet->pmtudisc);
 	else
 		return -ENOPROTOOPT;
-	/* With no room for an int, a value that fits is a byte. */
-	if (len <= 0 || len >= (int)sizeof(v))
-		return sockopt_put(&v, sizeof(v), val, ulen);
-	byte = (u8)v;
-	return sockopt_put(&byte, 1, val, ulen);
+	return inet_put_value(v, val, len);
 }
 
 /* ---- ancillary data ---- */

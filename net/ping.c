@@ -7,7 +7,7 @@
  *	in	echo replies with the socket's identifier, and (dgram_err.c) ICMP errors that quote one
  *		of its requests
  *
- * They are raw pcbs of lwIP, which the identifier is looked for in; only ICMP walks that list.
+ * Their control blocks are lwIP's raw pcbs, in whose list an identifier is looked for.
  *
  * LOCKING: as net/dgram.c. Identifiers belong to net_lock.
  */
@@ -96,7 +96,7 @@ static bool taken(const struct dgram_sock *dg, u16 id, bool share)
 /* Takes @id, or with 0 some id that nobody has. 0 or -EADDRINUSE. */
 static int take_id(struct dgram_sock *dg, u16 id)
 {
-	static u16 rover;
+	static u16 rover; /* [N] */
 
 	for (unsigned tries = 0; !id && tries < 0x10000; tries++)
 		if (++rover && !taken(dg, rover, false))
@@ -152,7 +152,7 @@ static int ping_output(struct dgram_sock *dg, struct pbuf *p, const ip_addr_t *d
 	h->id = lwip_htons(dg->inet.lport);
 	h->chksum = 0;
 	h->chksum = inet_chksum(h, p->len);
-	return inet_errno(raw_sendto_if_src(dg->pcb.raw, p, dest, netif, src));
+	return raw_send_packet(dg, p, dest, netif, src);
 }
 
 static const struct dgram_proto ping_proto = {

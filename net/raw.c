@@ -96,13 +96,24 @@ static int complete_header(struct pbuf *p, const ip_addr_t *src)
 	return 0;
 }
 
+int raw_send_packet(struct dgram_sock *dg, struct pbuf *p, const ip_addr_t *dest,
+		    struct netif *netif, const ip_addr_t *src)
+{
+	if (dg->inet.sk.protocol == IPPROTO_ICMP && p->len) {
+		MIB2_STATS_INC(mib2.icmpoutmsgs);
+		if (*(const u8 *)p->payload == ICMP_ECHO)
+			MIB2_STATS_INC(mib2.icmpoutechos);
+	}
+	return inet_errno(raw_sendto_if_src(dg->pcb.raw, p, dest, netif, src));
+}
+
 static int raw_output(struct dgram_sock *dg, struct pbuf *p, const ip_addr_t *dest, u16 port,
 		      struct netif *netif, const ip_addr_t *src)
 {
 	int err;
 
 	if (!(dg->inet.ipflags & INET_HDRINCL))
-		return inet_errno(raw_sendto_if_src(dg->pcb.raw, p, dest, netif, src));
+		return raw_send_packet(dg, p, dest, netif, src);
 	if (p->tot_len > netif->mtu)
 		return -EMSGSIZE;
 	err = complete_header(p, src);

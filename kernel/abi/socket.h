@@ -175,6 +175,8 @@ struct linger {
 #define IP_RECVTOS		13
 #define IP_FREEBIND		15
 #define IP_BIND_ADDRESS_NO_PORT 24
+#define IP_MULTICAST_TTL	33
+#define IP_MULTICAST_LOOP	34
 
 #define IP_PMTUDISC_WANT 1
 #define IP_PMTUDISC_DO	 2

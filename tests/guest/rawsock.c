@@ -204,6 +204,14 @@ static void options(void)
 	send_echo(fd, 8, 3, 0);
 	ok(get(fd, &p, sizeof(p), 5000) == 28 && is_echo(&p, ICMP_ECHOREPLY, 8, 3),
 	   "only the reply comes");
+	ok(!getsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, &len) && ttl == 1,
+	   "IP_MULTICAST_TTL is 1");
+	ttl = 7;
+	ok(!setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) &&
+		   !getsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &got, &len) && got == 7,
+	   "and can be set");
+	ttl = 256;
+	fails(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)), EINVAL);
 	fails(setsockopt(fd, SOL_RAW, 2, &filter, sizeof(filter)), ENOPROTOOPT);
 	fails(setsockopt(other, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter)), EOPNOTSUPP);
 	fails(getsockopt(other, SOL_RAW, ICMP_FILTER, &filter, &len), EOPNOTSUPP);
@@ -257,8 +265,11 @@ static void sizes(void)
 	while (get(fd, buf, sizeof(buf), 50) > 0)
 		got++;
 	ok(got > 0 && got < 100, "most of 200 are lost at a small SO_RCVBUF");
-	ok(sendto(fd, buf, 5, 0, ADDR(a)) == 5 && get(fd, buf, sizeof(buf), 5000) == 25,
-	   "and it goes on");
+	must(sendto(fd, buf, 5, 0, ADDR(a)));
+	do
+		got = (int)get(fd, buf, sizeof(buf), 5000);
+	while (got == 1020); /* late ones */
+	ok(got == 25, "and it goes on");
 	close(fd);
 }
 
@@ -411,6 +422,7 @@ static void nonsense(int n)
 	struct icmphdr h;
 	struct iphdr ip;
 	int fd = ping_socket();
+	ssize_t got;
 
 	must(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)));
 	must(setsockopt(in, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)));
@@ -453,9 +465,11 @@ static void nonsense(int n)
 		;
 	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0 || errno != EAGAIN)
 		;
-	ok(send(fd, buf, echo(buf, 1, 77, 32), 0) == 40 && get(fd, buf, sizeof(buf), 5000) == 40 &&
-		   buf[0] == ICMP_ECHOREPLY && buf[7] == 77,
-	   "and a ping is answered");
+	must(send(fd, buf, echo(buf, 1, 77, 32), 0));
+	do
+		got = get(fd, buf, sizeof(buf), 5000);
+	while (got >= 0 && (got != 40 || buf[7] != 77));
+	ok(got == 40 && buf[0] == ICMP_ECHOREPLY, "and a ping is answered");
 	close(u);
 	close(in);
 	close(out);

@@ -38,16 +38,26 @@ def test_sockets_of_root(machine, program):
         assert not diff, diff
 
 
+def icmp_counts(machine):
+    rows = [line.split()[1:] for line in machine.read_file("/proc/net/snmp").splitlines()
+            if line.startswith("Icmp:")]
+    return dict(zip(rows[0], map(int, rows[1])))
+
+
 @pytest.mark.parametrize("whom", ["127.0.0.1", "10.0.2.15", "10.0.2.2"])
 def test_ping(machine, whom):
+    before = icmp_counts(machine)
     status, text = machine.run(f"ping -c 3 -i 0.1 -W 5 {whom}")
     assert status == 0 and "3 packets received, 0% packet loss" in text, text
+    after = icmp_counts(machine)
+    for name in ("OutEchos", "InEchoReps"):
+        assert after[name] - before[name] == 3, name
 
 
 @pytest.mark.parametrize("how", ["", "-I"])
 def test_traceroute(machine, how):
     """The gateway is one hop away: it answers the echo, or says that nobody is at the port."""
-    status, text = machine.run(f"traceroute {how} -n -q 1 -m 2 -w 2 10.0.2.2")
+    status, text = machine.run(f"traceroute {how} -n -q 1 -m 1 -w 10 10.0.2.2")
     assert status == 0 and "\n 1  10.0.2.2  " in text, text
 
 
