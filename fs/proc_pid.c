@@ -77,7 +77,7 @@ struct picture {
 	u32 uid[4], gid[4]; /* real, effective, saved, for files */
 	u64 caps[4];        /* inheritable, permitted, effective, bounding */
 	bool no_new_privs;
-	int threads, exit_signal, exit_code, cpu;
+	int threads, exit_signal, exit_code, cpu, nice, policy, rt_priority;
 	u64 tty_nr;
 	pid_t tpgid;
 	struct cputime used, children;
@@ -154,6 +154,9 @@ static int take_picture(struct picture *p, struct task *t, bool thread)
 		p->start = t->start_time;
 		p->cpus = t->cpus_allowed;
 		p->cpu = t->cpu;
+		p->nice = t->nice;
+		p->policy = t->policy;
+		p->rt_priority = t->rt_priority;
 		p->exit_signal = t->exit_signal;
 		p->exit_code = t->exit_code;
 		p->threads = 1;
@@ -320,12 +323,13 @@ static int show_stat(struct task *t, const struct proc_ref *ref, struct seq *s)
 		return err;
 	seq_printf(s, "%d (%s) %c %d %d %d %d %d 0 0 0 0 0", t->pid, p.comm, p.state, p.ppid,
 		   p.pgrp, p.session, (int)p.tty_nr, p.tpgid);
-	seq_printf(s, " %lu %lu %lu %lu 20 0 %d 0 %lu", ticks(p.used.user), ticks(p.used.system),
-		   ticks(p.children.user), ticks(p.children.system), p.threads, ticks(p.start));
+	seq_printf(s, " %lu %lu %lu %lu %d %d %d 0 %lu", ticks(p.used.user), ticks(p.used.system),
+		   ticks(p.children.user), ticks(p.children.system), 20 + p.nice, p.nice, p.threads,
+		   ticks(p.start));
 	seq_printf(s, " %lu %lu %lu 0 0 %lu 0 0", p.vsize, p.rss, (u64)RLIM_INFINITY, p.stack);
 	seq_printf(s, " %lu %lu %lu %lu 0 0 0", p.pending & 0x7fffffff, p.blocked & 0x7fffffff,
 		   p.ignored & 0x7fffffff, p.caught & 0x7fffffff);
-	seq_printf(s, " %d %d 0 0 0 0 0 0 0", p.exit_signal, p.cpu);
+	seq_printf(s, " %d %d %d %d 0 0 0 0 0", p.exit_signal, p.cpu, p.rt_priority, p.policy);
 	seq_printf(s, " %lu %lu %lu %lu %lu %d\n", p.brk_start, p.arg_start, p.arg_end, p.env_start,
 		   p.env_end, p.exit_code);
 	return 0;

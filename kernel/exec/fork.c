@@ -33,6 +33,7 @@
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/completion.h"
+#include "kernel/sched/sched.h"
 
 /* What one call asks for, whichever of the four it was. */
 struct clone_params {
@@ -115,7 +116,7 @@ struct signal_struct *signal_alloc(void)
 	g->rlim[RLIMIT_NPROC] = (struct rlimit){(u64)max_threads / 2, (u64)max_threads / 2};
 	g->rlim[RLIMIT_MEMLOCK] = (struct rlimit){8ul << 20, 8ul << 20};
 	g->rlim[RLIMIT_SIGPENDING] = g->rlim[RLIMIT_NPROC];
-	g->rlim[RLIMIT_RTPRIO] = (struct rlimit){0, 0};
+	g->rlim[RLIMIT_NICE] = g->rlim[RLIMIT_RTPRIO] = (struct rlimit){0, 0};
 	return g;
 }
 
@@ -288,8 +289,7 @@ static void copy_registers(struct task *t, const struct clone_params *p)
 static void copy_small_things(struct task *t, const struct clone_params *p)
 {
 	t->cpus_allowed = current->cpus_allowed;
-	t->policy = current->policy;
-	t->rt_priority = current->rt_priority;
+	sched_fork(t);
 	t->blocked = current->blocked;
 	t->sas_flags = SS_DISABLE;
 	if (!(p->flags & CLONE_VM) || (p->flags & CLONE_VFORK)) {

@@ -1,9 +1,6 @@
 /*
- * Small system calls about the running task and the machine: thread set-up, scheduling, sysinfo(2),
+ * Small system calls about the running task and the machine: thread set-up, affinity, sysinfo(2),
  * getrusage(2).
- *
- * The scheduler is round robin without priorities, so the calls that set one accept what Linux
- * accepts for an ordinary process and change nothing.
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/segments.h"
@@ -73,13 +70,6 @@ SYSCALL_DEFINE4(rseq, u64, addr, u32, len, int, flags, u32, sig)
 
 /* ---- scheduling ---- */
 
-#define NICE_DEFAULT    20 /* getpriority(2) answers 20 - nice */
-#define SCHED_FIFO      1
-#define SCHED_RR        2
-#define SCHED_BATCH     3
-#define SCHED_IDLE      5
-#define MAX_RT_PRIORITY 99
-
 SYSCALL_DEFINE0(sched_yield)
 {
 	yield_cpu();
@@ -124,8 +114,7 @@ SYSCALL_DEFINE3(sched_setaffinity, pid_t, pid, unsigned, len, const u64 __user *
 	mask &= online_cpus();
 	if (!mask || !t->signal) {
 		err = -EINVAL;
-	} else if (!capable(CAP_SYS_NICE) && current->signal->euid != t->signal->uid &&
-		   current->signal->euid != t->signal->euid) {
+	} else if (!may_schedule(t)) {
 		err = -EPERM;
 	} else {
 		set_cpus_allowed(t, mask);
@@ -139,122 +128,6 @@ SYSCALL_DEFINE3(getcpu, u32 __user *, ucpu, u32 __user *, unode, void __user *, 
 	if (ucpu && put_user((u32)smp_processor_id(), ucpu))
 		return -EFAULT;
 	return unode && put_user(0u, unode) ? -EFAULT : 0;
-}
-
-/*
- * Policy and priority are remembered, for the order in which futexes wake, but do not change whose turn it
- * is: kernel/sched/core.c treats all alike.
- */
-static bool is_realtime(int policy)
-{
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
-static bool is_policy(int policy)
-{
-	return policy >= 0 && policy <= SCHED_IDLE && policy != 4;
-}
-
-/* May current make @t so urgent? sched(7). */
-static bool may_schedule(const struct task *t, int policy, int priority)
-{
-	const struct signal_struct *me = current->signal;
-
-	if (capable(CAP_SYS_NICE))
-		return true;
-	if (!t->signal || (me->euid != t->signal->uid && me->euid != t->signal->euid))
-		return false;
-	return !is_realtime(policy) || priority <= t->rt_priority ||
-	       (u64)priority <= me->rlim[RLIMIT_RTPRIO].rlim_cur;
-}
-
-/* @policy -1: as it is. */
-static long set_scheduler(pid_t pid, int policy, const int __user *uparam)
-{
-	struct task *t;
-	int priority;
-	long err = 0;
-
-	if (pid < 0 || !uparam)
-		return -EINVAL;
-	if (get_user(priority, uparam))
-		return -EFAULT;
-	t = get_thread(pid);
-	if (!t)
-		return -ESRCH;
-	if (policy == -1)
-		policy = t->policy;
-	if (!is_policy(policy) || priority < 0 || priority > MAX_RT_PRIORITY ||
-	    is_realtime(policy) != !!priority) {
-		err = -EINVAL;
-	} else if (!may_schedule(t, policy, priority)) {
-		err = -EPERM;
-	} else {
-		t->policy = (u8)policy;
-		t->rt_priority = (u8)priority;
-	}
-	task_put(t);
-	return err;
-}
-
-SYSCALL_DEFINE3(sched_setscheduler, pid_t, pid, int, policy, const int __user *, uparam)
-{
-	return policy < 0 ? -EINVAL : set_scheduler(pid, policy, uparam);
-}
-
-SYSCALL_DEFINE2(sched_setparam, pid_t, pid, const int __user *, uparam)
-{
-	return set_scheduler(pid, -1, uparam);
-}
-
-/* The thread's policy or, with @priority, its priority. */
-static int get_scheduler(pid_t pid, bool priority)
-{
-	struct task *t;
-	int value;
-
-	if (pid < 0)
-		return -EINVAL;
-	t = get_thread(pid);
-	if (!t)
-		return -ESRCH;
-	value = priority ? t->rt_priority : t->policy;
-	task_put(t);
-	return value;
-}
-
-SYSCALL_DEFINE1(sched_getscheduler, pid_t, pid)
-{
-	return get_scheduler(pid, false);
-}
-
-SYSCALL_DEFINE2(sched_getparam, pid_t, pid, int __user *, uparam)
-{
-	int priority = uparam ? get_scheduler(pid, true) : -EINVAL;
-
-	return priority < 0 ? priority : put_user(priority, uparam);
-}
-
-SYSCALL_DEFINE1(sched_get_priority_max, int, policy)
-{
-	return !is_policy(policy) ? -EINVAL : is_realtime(policy) ? MAX_RT_PRIORITY : 0;
-}
-
-SYSCALL_DEFINE1(sched_get_priority_min, int, policy)
-{
-	return !is_policy(policy) ? -EINVAL : is_realtime(policy) ? 1 : 0;
-}
-
-SYSCALL_DEFINE2(getpriority, int, which, int, who)
-{
-	return which < 0 || which > 2 ? -EINVAL : NICE_DEFAULT;
-}
-
-SYSCALL_DEFINE3(setpriority, int, which, int, who, int, nice)
-{
-	if (which < 0 || which > 2)
-		return -EINVAL;
-	return nice < 0 && !capable(CAP_SYS_NICE) ? -EACCES : 0;
 }
 
 /* ---- the machine ---- */

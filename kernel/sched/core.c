@@ -4,7 +4,8 @@
  * Every CPU has a run queue with two lists, active and expired. A task in active still has part of
  * its turn (slice_left); when the turn is used up the task goes to the tail of expired. When active
  * is empty the two change places and a new epoch begins, in which everyone has a whole turn again.
- * So in each epoch every runnable task gets SLICE_NS: that is round robin, and nobody starves.
+ * So in each epoch every runnable task gets its turn, whose length its nice value sets (policy.c):
+ * that is round robin, and nobody starves.
  *
  * Sleeping does not refill a turn. A task that sleeps most of the time keeps what it has not used,
  * and when it is woken it goes before a task that has less left: an echo server that wants 1 % of
@@ -54,8 +55,6 @@
 #include "kernel/time/timer.h"
 #include "kernel/trace/trace.h"
 
-#define SLICE_NS (6 * NSEC_PER_MSEC)
-
 DEFINE_PER_CPU(struct rq, runqueue);
 
 struct task *__switch_to(struct task *prev, struct task *next);
@@ -99,7 +98,7 @@ static void refill(struct rq *rq, struct task *t)
 	if (t->epoch == rq->epoch)
 		return;
 	t->epoch = rq->epoch;
-	t->slice_left = SLICE_NS;
+	t->slice_left = sched_turn(t);
 }
 
 /* Queues a woken task: before those that have less of their turn left. rq->lock held. */

@@ -53,6 +53,11 @@ u64 sched_nr_switches(int cpu);
 int sched_nr_waiting(int cpu); /* tasks that want @cpu and are not on it */
 int sched_nr_running(void);
 
+/* ---- policy.c ---- */
+u64 sched_turn(const struct task *t);    /* how long it may run in an epoch, ns. Any context */
+void sched_fork(struct task *t);         /* a new task has what current has */
+bool may_schedule(const struct task *t); /* may the caller say how @t is scheduled? */
+
 /* ---- load.c ---- */
 /* A CPU that is not idle looks at the clock. Hard interrupt. */
 void load_tick(u64 now);

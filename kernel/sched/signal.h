@@ -45,6 +45,7 @@ struct rlimit {
 #define RLIMIT_MEMLOCK    8
 #define RLIMIT_AS         9
 #define RLIMIT_SIGPENDING 11
+#define RLIMIT_NICE       13
 #define RLIMIT_RTPRIO     14
 #define RLIM_INFINITY     (~0ull)
 

@@ -78,8 +78,11 @@ struct task {
 	bool in_system;            /* [s] what the last sample found, sched_tick() */
 	u64 nr_switches;           /* [s] */
 	u64 cpus_allowed;          /* [pi_lock] bit a CPU */
-	u8 policy, rt_priority; /* [a] sched_setscheduler(2): for the order in which futexes wake */
-	spinlock_t pi_lock;     /* held by whoever wakes or moves it */
+	s8 nice;                   /* [a] -20 to 19 */
+	u8 policy, rt_priority;    /* [a] SCHED_*, sched(7); 1 to 99 with FIFO and RR, else 0 */
+	bool reset_on_fork;        /* [a] SCHED_RESET_ON_FORK */
+	u16 ioprio;                /* [a] ioprio_set(2) */
+	spinlock_t pi_lock;        /* held by whoever wakes or moves it */
 
 	u32 syscall_limit; /* [h] numbers below it take the fast way: NR_SYSCALLS, or 0 when traced */
 	struct selectors {
