@@ -210,6 +210,7 @@ static int provoke_now(const char *text, size_t len)
 	for (const struct provoke *p = __provokes_start; p < __provokes_end; p++) {
 		if (strlen(p->name) != len || strncmp(p->name, text, len))
 			continue;
+		printk("provoke: %s\n", p->name);
 		p->fn();
 		return 0;
 	}

@@ -139,34 +139,44 @@ static int watch_tasks(void *unused)
 
 struct view {
 	u64 switches; /* of the watched CPU, at the last change */
-	u64 at;       /* when it was first seen so, with a task waiting; 0: reported */
+	u64 at;       /* the last look */
+	u64 stuck_ns; /* for so long it has been seen so, with a task waiting */
+	bool reported;
 };
 
 static struct view views[MAX_CPUS]; /* [lockup_lock] */
 static DEFINE_SPINLOCK(lockup_lock);
 static DEFINE_PER_CPU(struct timer, lockup_timer);
 
+/*
+ * Between two looks there are LOCKUP_LOOK_NS at the most. If it is more, all CPUs stood still: the host
+ * had stopped the machine. That is nobody's fault here.
+ */
 static bool is_locked_up(int cpu, u64 now)
 {
 	struct view *v = &views[cpu];
-	u64 switches = sched_nr_switches(cpu);
+	u64 switches = sched_nr_switches(cpu), since = min(now - v->at, LOCKUP_LOOK_NS);
 
+	v->at = now;
 	if (v->switches != switches || !sched_nr_waiting(cpu)) {
 		v->switches = switches;
-		v->at = now;
+		v->stuck_ns = 0;
+		v->reported = false;
 		return false;
 	}
-	if (!v->at || now - v->at < lockup_ns)
+	v->stuck_ns += since;
+	if (v->reported || v->stuck_ns < lockup_ns)
 		return false;
-	v->at = 0;
+	v->reported = true;
 	return true;
 }
 
 static void look_at_cpus(struct timer *t)
 {
-	u64 now = ktime_get(), stuck = 0;
+	u64 now, stuck = 0;
 
 	spin_lock(&lockup_lock);
+	now = ktime_get();
 	for_each_cpu(cpu)
 	{
 		if (is_locked_up(cpu, now))

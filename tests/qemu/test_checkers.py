@@ -6,6 +6,7 @@ kernel/debug/provoke_locks.c makes the mistakes, at boot (provoke=NAME) or in a 
 
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -87,6 +88,18 @@ def test_soft_lockup():
     with machine_for("soft_lockup=3") as m:
         assert m.run(PROVOKE + "soft_lockup")[0] == 0
         in_order(m.console, [r"BUG: soft lockup: CPU \d", r"CPU \d", r"Call trace", r"provoke_now"])
+
+
+def test_a_host_that_stops_the_machine_is_no_lockup():
+    with machine_for("soft_lockup=6") as m:
+        m.type(PROVOKE + "soft_lockup\n")
+        m.expect("provoke: soft_lockup")
+        time.sleep(2.5)  # of the 8 seconds for which it holds its CPU: the watchmen have seen it once
+        m.process.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        m.process.send_signal(signal.SIGCONT)
+        m.expect(r"\[init\] exit 0", 30)
+        assert "BUG" not in m.console
 
 
 def test_leaked_object():
