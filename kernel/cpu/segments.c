@@ -146,6 +146,9 @@ void segments_switch(struct task *prev, struct task *next)
 		save(prev);
 	if (!next->mm)
 		return;
+	/* On AMD's processors SYSRET sets ss, but not what an interrupt has left hidden behind it. */
+	if (unlikely(READ_SELECTOR(ss) != GDT_KERNEL_DS))
+		LOAD_SELECTOR(ss, GDT_KERNEL_DS);
 	/* After a kernel thread the registers are those of whoever was before it. */
 	if (!prev->mm || unlikely(any_selector(&prev->selectors)) ||
 	    unlikely(any_selector(&next->selectors))) {
