@@ -36,62 +36,29 @@ struct syscall_entry {
 		__attribute__((used, section(".syscalls"), aligned(8))) = {__NR_##name, \
 									   __sc_##name, #name};
 
-#define SYSCALL_DEFINE0(name) \
-	static inline long __do_##name(void); \
+/* What the table calls turns six registers into the arguments, @args; the rest declares those. */
+#define __SYSCALL_DEFINE(name, args, ...) \
+	static inline long __do_##name(__VA_ARGS__); \
 	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
 	{ \
-		return __do_##name(); \
+		return __do_##name args; \
 	} \
 	__SC_ENTRY(name) \
-	static inline long __do_##name(void)
-#define SYSCALL_DEFINE1(name, t1, a1) \
-	static inline long __do_##name(t1 a1); \
-	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
-	{ \
-		return __do_##name((t1)a); \
-	} \
-	__SC_ENTRY(name) \
-	static inline long __do_##name(t1 a1)
-#define SYSCALL_DEFINE2(name, t1, a1, t2, a2) \
-	static inline long __do_##name(t1 a1, t2 a2); \
-	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
-	{ \
-		return __do_##name((t1)a, (t2)b); \
-	} \
-	__SC_ENTRY(name) \
-	static inline long __do_##name(t1 a1, t2 a2)
+	static inline long __do_##name(__VA_ARGS__)
+
+#define SYSCALL_DEFINE0(name)                 __SYSCALL_DEFINE(name, (), void)
+#define SYSCALL_DEFINE1(name, t1, a1)         __SYSCALL_DEFINE(name, ((t1)a), t1 a1)
+#define SYSCALL_DEFINE2(name, t1, a1, t2, a2) __SYSCALL_DEFINE(name, ((t1)a, (t2)b), t1 a1, t2 a2)
 #define SYSCALL_DEFINE3(name, t1, a1, t2, a2, t3, a3) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3); \
-	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
-	{ \
-		return __do_##name((t1)a, (t2)b, (t3)c); \
-	} \
-	__SC_ENTRY(name) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3)
+	__SYSCALL_DEFINE(name, ((t1)a, (t2)b, (t3)c), t1 a1, t2 a2, t3 a3)
 #define SYSCALL_DEFINE4(name, t1, a1, t2, a2, t3, a3, t4, a4) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3, t4 a4); \
-	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
-	{ \
-		return __do_##name((t1)a, (t2)b, (t3)c, (t4)d); \
-	} \
-	__SC_ENTRY(name) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3, t4 a4)
+	__SYSCALL_DEFINE(name, ((t1)a, (t2)b, (t3)c, (t4)d), t1 a1, t2 a2, t3 a3, t4 a4)
 #define SYSCALL_DEFINE5(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3, t4 a4, t5 a5); \
-	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
-	{ \
-		return __do_##name((t1)a, (t2)b, (t3)c, (t4)d, (t5)e); \
-	} \
-	__SC_ENTRY(name) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3, t4 a4, t5 a5)
+	__SYSCALL_DEFINE(name, ((t1)a, (t2)b, (t3)c, (t4)d, (t5)e), t1 a1, t2 a2, t3 a3, t4 a4, \
+			 t5 a5)
 #define SYSCALL_DEFINE6(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3, t4 a4, t5 a5, t6 a6); \
-	static long __sc_##name(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) \
-	{ \
-		return __do_##name((t1)a, (t2)b, (t3)c, (t4)d, (t5)e, (t6)f); \
-	} \
-	__SC_ENTRY(name) \
-	static inline long __do_##name(t1 a1, t2 a2, t3 a3, t4 a4, t5 a5, t6 a6)
+	__SYSCALL_DEFINE(name, ((t1)a, (t2)b, (t3)c, (t4)d, (t5)e, (t6)f), t1 a1, t2 a2, t3 a3, \
+			 t4 a4, t5 a5, t6 a6)
 
 /* Builds the table. Boot, once. */
 void syscall_init(void);

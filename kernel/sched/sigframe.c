@@ -270,25 +270,16 @@ static int place_frame(const struct ksignal *ks, u64 rsp, u64 *fpstate, u64 *fra
 	return 0;
 }
 
+/* What struct sigcontext and struct pt_regs have by the same names. */
+#define SHARED_REGISTERS(copy) \
+	copy(r8) copy(r9) copy(r10) copy(r11) copy(r12) copy(r13) copy(r14) copy(r15) copy(rdi) \
+		copy(rsi) copy(rbp) copy(rbx) copy(rdx) copy(rax) copy(rcx) copy(rsp) copy(rip)
+#define SAVE(reg)    sc->reg = r->reg;
+#define RESTORE(reg) r->reg = sc->reg;
+
 static void fill_sigcontext(struct sigcontext *sc, const struct pt_regs *r)
 {
-	sc->r8 = r->r8;
-	sc->r9 = r->r9;
-	sc->r10 = r->r10;
-	sc->r11 = r->r11;
-	sc->r12 = r->r12;
-	sc->r13 = r->r13;
-	sc->r14 = r->r14;
-	sc->r15 = r->r15;
-	sc->rdi = r->rdi;
-	sc->rsi = r->rsi;
-	sc->rbp = r->rbp;
-	sc->rbx = r->rbx;
-	sc->rdx = r->rdx;
-	sc->rax = r->rax;
-	sc->rcx = r->rcx;
-	sc->rsp = r->rsp;
-	sc->rip = r->rip;
+	SHARED_REGISTERS(SAVE)
 	sc->eflags = r->eflags;
 	sc->cs = (u16)r->cs;
 	sc->ss = (u16)r->ss;
@@ -339,23 +330,7 @@ int setup_rt_frame(struct ksignal *ks, sigset_t oldset, struct pt_regs *regs)
 
 static void read_sigcontext(struct pt_regs *r, const struct sigcontext *sc)
 {
-	r->r8 = sc->r8;
-	r->r9 = sc->r9;
-	r->r10 = sc->r10;
-	r->r11 = sc->r11;
-	r->r12 = sc->r12;
-	r->r13 = sc->r13;
-	r->r14 = sc->r14;
-	r->r15 = sc->r15;
-	r->rdi = sc->rdi;
-	r->rsi = sc->rsi;
-	r->rbp = sc->rbp;
-	r->rbx = sc->rbx;
-	r->rdx = sc->rdx;
-	r->rax = sc->rax;
-	r->rcx = sc->rcx;
-	r->rsp = sc->rsp;
-	r->rip = sc->rip;
+	SHARED_REGISTERS(RESTORE)
 	r->eflags = (r->eflags & ~USER_EFLAGS) | (sc->eflags & USER_EFLAGS);
 	r->cs = sc->cs | 3;
 	r->ss = sc->ss | 3;
