@@ -1,8 +1,10 @@
-"""Servers as Debian ships them, dynamic, with their libraries (make run APPS=...), over the network:
-redis, with a snapshot by fork, and memcached, with its threads around an epoll each."""
+"""Programs as Debian ships them, dynamic, with their libraries (make run APPS=...). Servers over the
+network: redis, with a snapshot by fork, and memcached, with its threads around an epoll each. And two that
+trace others: strace and gdbserver."""
 
 import contextlib
 import os
+import re
 import subprocess
 import threading
 import time
@@ -12,13 +14,13 @@ import pytest
 import vm
 from streams import pattern
 
-PACKAGES = ["redis-server", "redis-tools", "memcached"]
+PACKAGES = ["redis-server", "redis-tools", "memcached", "strace", "gdbserver"]
 USER = os.path.join(os.path.dirname(__file__), "..", "..", "user")
 ROOT = os.path.join(vm.BUILD, "user", "test-apps")
 ARCHIVE = os.path.join(vm.BUILD, "initramfs-apps.cpio")
 DOWNLOADS = os.path.join(vm.BUILD.removesuffix("/san"), "download")
 
-MACHINE = dict(append="init.run=", mem="512M", forward=(6379, 11211), initrd=ARCHIVE)
+MACHINE = dict(append="init.run=", mem="512M", forward=(6379, 11211, 2345), initrd=ARCHIVE)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -166,3 +168,63 @@ def test_memcached(machine):
         stats = s.makefile("rb").read()
     assert b"STAT cmd_set %d\r\n" % (101 * len(clients)) in stats, stats
     machine.kill(pid)
+
+
+def test_strace(machine):
+    """It follows threads and children, and the program does not notice."""
+    _, alone = machine.run("/tests/clone")
+    status, text = machine.run("taskset 1 /usr/bin/strace -f -o /tmp/trace /tests/clone", 100)
+    assert status == 0 and text == alone, text
+    _, log = machine.run("cat /tmp/trace")
+    lines = [line.split(maxsplit=1)[1] for line in log.splitlines()]
+    assert lines[0].startswith('execve("/tests/clone", ["/tests/clone"]') and lines[0].endswith("= 0")
+    assert "exit_group(0)                     = ?" in lines and "+++ exited with 0 +++" in lines
+    assert len({line.split()[0] for line in log.splitlines()}) > 5, log  # threads and processes
+    _, text = machine.run("taskset 1 /usr/bin/strace -c -f sh -c 'echo one | cat'", 100)
+    assert "one" in text and "execve" in text and "total" in text, text
+    machine.run("rm /tmp/trace")
+
+
+class Remote:
+    """As much of a debugger as talks to gdbserver: packets of the remote serial protocol."""
+
+    def __init__(self, machine):
+        self.sock = machine.connect(2345)
+        self.file = self.sock.makefile("rb")
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+    def __call__(self, text):
+        self.sock.sendall(b"$%b#%02x" % (text.encode(), sum(text.encode()) % 256))
+        while self.file.read(1) != b"$":
+            pass
+        answer = b""
+        while (c := self.file.read(1)) != b"#":
+            answer += c
+        self.file.read(2)
+        self.sock.sendall(b"+")
+        # A character, a star, and how often it comes once more, plus 29.
+        return re.sub(r"(.)\*(.)", lambda m: m[1] * (ord(m[2]) - 28), answer.decode())
+
+    def rip(self):
+        return int.from_bytes(bytes.fromhex(self("g")[256:272]), "little")
+
+
+def test_gdbserver(machine):
+    """A breakpoint, a few steps, the end."""
+    names = subprocess.run(["nm", os.path.join(vm.BUILD, "user", "tests", "epoll_lt")], check=True,
+                           capture_output=True, text=True).stdout
+    main = next(int(line.split()[0], 16) for line in names.splitlines() if line.endswith(" T main"))
+    machine.spawn("/usr/bin/gdbserver --once 0.0.0.0:2345 /tests/epoll_lt", says="Listening on port")
+    with contextlib.closing(Remote(machine)) as gdb:
+        assert "swbreak+" in gdb("qSupported:swbreak+")
+        assert gdb("?").startswith("T05")
+        before = gdb(f"m{main:x},4")
+        assert gdb(f"Z0,{main:x},1") == "OK"
+        assert gdb("c").startswith("T05") and gdb.rip() == main
+        assert gdb(f"m{main:x},4") == before  # it hides what it has put there
+        assert gdb(f"z0,{main:x},1") == "OK"
+        assert gdb("s").startswith("T05") and main < gdb.rip() < main + 16
+        assert gdb("c") == "W00"
