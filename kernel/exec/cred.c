@@ -511,18 +511,14 @@ static void set_rlimit(struct signal_struct *g, unsigned what, const struct rlim
 
 static int do_prlimit(pid_t pid, unsigned what, const struct rlimit *new, struct rlimit *old)
 {
-	struct signal_struct *g = current->signal;
-	struct task *t;
+	struct signal_struct *g;
 	int err = 0;
 	u64 flags;
 
 	if (what >= RLIM_NLIMITS)
 		return -EINVAL;
 	spin_lock_irqsave(&tasklist_lock, flags);
-	if (pid) {
-		t = find_task_locked(pid);
-		g = t ? t->signal : NULL;
-	}
+	g = find_process(pid);
 	if (!g) {
 		err = -ESRCH;
 	} else if (!may_limit(g)) {

@@ -423,41 +423,44 @@ static int map_program(struct exec *x, struct elf_image *prog, struct elf_image 
 	return 0;
 }
 
-static u64 *put_aux(u64 *p, u64 type, u64 value)
+/* What CPUID says of the processor. */
+static u32 hwcap(void)
 {
-	*p++ = type;
-	*p++ = value;
-	return p;
+	u32 r[4];
+
+	cpuid(1, 0, r);
+	return r[3];
 }
 
 static void put_auxv(u64 *p, const struct exec *x, const struct elf_image *prog,
 		     const struct elf_image *interp, u64 execfn, u64 random, u64 platform)
 {
 	const struct signal_struct *g = current->signal;
-	u32 r[4];
+	const u64 auxv[NR_AUX][2] = {
+		{AT_SYSINFO_EHDR, (u64)x->vdso},
+		{AT_HWCAP, hwcap()},
+		{AT_HWCAP2, cpu_has_fsgsbase ? HWCAP2_FSGSBASE : 0},
+		{AT_PAGESZ, PAGE_SIZE},
+		{AT_CLKTCK, USER_HZ},
+		{AT_PHDR, prog->phdr},
+		{AT_PHENT, sizeof(struct elf64_phdr)},
+		{AT_PHNUM, x->elf.eh.e_phnum},
+		{AT_BASE, x->interp_b ? interp->bias : 0},
+		{AT_FLAGS, 0},
+		{AT_ENTRY, prog->entry},
+		{AT_UID, g->uid},
+		{AT_EUID, g->euid},
+		{AT_GID, g->gid},
+		{AT_EGID, g->egid},
+		{AT_SECURE, x->secure}, /* the C library trusts the environment less */
+		{AT_RANDOM, random},
+		{AT_EXECFN, execfn},
+		{AT_PLATFORM, platform},
+		{AT_MINSIGSTKSZ, sigframe_max_size()},
+		{AT_NULL, 0},
+	};
 
-	cpuid(1, 0, r);
-	p = put_aux(p, AT_SYSINFO_EHDR, (u64)x->vdso);
-	p = put_aux(p, AT_HWCAP, r[3]);
-	p = put_aux(p, AT_HWCAP2, cpu_has_fsgsbase ? HWCAP2_FSGSBASE : 0);
-	p = put_aux(p, AT_PAGESZ, PAGE_SIZE);
-	p = put_aux(p, AT_CLKTCK, USER_HZ);
-	p = put_aux(p, AT_PHDR, prog->phdr);
-	p = put_aux(p, AT_PHENT, sizeof(struct elf64_phdr));
-	p = put_aux(p, AT_PHNUM, x->elf.eh.e_phnum);
-	p = put_aux(p, AT_BASE, x->interp_b ? interp->bias : 0);
-	p = put_aux(p, AT_FLAGS, 0);
-	p = put_aux(p, AT_ENTRY, prog->entry);
-	p = put_aux(p, AT_UID, g->uid);
-	p = put_aux(p, AT_EUID, g->euid);
-	p = put_aux(p, AT_GID, g->gid);
-	p = put_aux(p, AT_EGID, g->egid);
-	p = put_aux(p, AT_SECURE, x->secure); /* the C library trusts the environment less */
-	p = put_aux(p, AT_RANDOM, random);
-	p = put_aux(p, AT_EXECFN, execfn);
-	p = put_aux(p, AT_PLATFORM, platform);
-	p = put_aux(p, AT_MINSIGSTKSZ, sigframe_max_size());
-	put_aux(p, AT_NULL, 0);
+	memcpy(p, auxv, sizeof(auxv));
 }
 
 /* Pointers to @n strings that lie one after the other, and a NULL; *at is the first one's address. */

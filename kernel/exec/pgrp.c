@@ -149,8 +149,7 @@ int kill_pgrp(pid_t pgrp, int sig, const siginfo_t *info)
 
 /* ---- system calls ---- */
 
-/* The process @pid, 0 for the caller's; NULL. tasklist_lock held. */
-static struct signal_struct *find_process(pid_t pid)
+struct signal_struct *find_process(pid_t pid)
 {
 	struct task *t;
 
@@ -245,16 +244,14 @@ SYSCALL_DEFINE1(getsid, pid_t, pid)
 
 SYSCALL_DEFINE0(setsid)
 {
-	struct signal_struct *me = current->signal, *g;
+	struct signal_struct *me = current->signal;
 	long ret = me->pid;
 	u64 flags;
 
 	spin_lock_irqsave(&tasklist_lock, flags);
-	for_each_member(g, me->pid)
-	{
-		ret = -EPERM; /* a group of that id exists: the caller leads it, or a member outlived it */
-	}
-	if (ret > 0) {
+	if (pgrp_exists(me->pid)) { /* the caller leads it, or a member has outlived its leader */
+		ret = -EPERM;
+	} else {
 		pgrp_detach(me);
 		pgrp_attach(me, me->pid);
 		me->session = me->pid;

@@ -112,6 +112,8 @@ bool pgrp_is_orphaned(pid_t pgrp, const struct signal_struct *ignored);
 /* @g ends, or loses its parent: a stopped group that this orphans gets SIGHUP and SIGCONT. */
 void pgrp_kill_orphaned(struct signal_struct *g, struct signal_struct *parent, bool ending);
 
+/* The process that thread @pid belongs to, 0 for the caller's; NULL. tasklist_lock held. */
+struct signal_struct *find_process(pid_t pid);
 /* Is there such a group? tasklist_lock held. */
 bool pgrp_exists(pid_t pgrp);
 /* Calls @fn for each process of a group. Takes tasklist_lock; any context. */
