@@ -26,3 +26,9 @@ def test_the_log(machine):
     assert status == 0 and "not ok" not in text, text
     last = "/bin/busybox sh -c 'dmesg | tail -n 1 | cut -c 16-'"
     assert machine.run(last) == (0, "for klogd\n")
+
+
+def test_overcommit(machine):
+    """tests/guest/overcommit.c: the three ways to promise memory."""
+    status, text = machine.run("/tests/overcommit", 60)
+    assert status == 0 and "not ok" not in text, text
