@@ -101,10 +101,16 @@ int populate_range(struct mm *mm, u64 start, u64 end, enum populate how);
 /* fault.c: handle_mm_fault() with mm->lock held. */
 int fault_locked(struct mm *mm, u64 addr, bool write, bool exec, int *code);
 
-/* shmem.c: the object behind MAP_SHARED | MAP_ANONYMOUS, for an area with these flags;
- * ERR_PTR(-ENOMEM). */
+/* shmem.c: the object behind MAP_SHARED | MAP_ANONYMOUS, and its operations. */
+struct shared_anon;
 extern const struct vm_ops shared_anon_ops;
-void *shared_anon_create(u64 bytes, u32 flags);
+/* For an area with these flags. One reference; ERR_PTR(-ENOMEM). */
+struct shared_anon *shared_anon_create(u64 bytes, u32 flags);
+void shared_anon_put(struct shared_anon *obj);
+/* The page at byte @off, made if there is none, with a reference; ERR_PTR(-ENOMEM, -EFAULT). */
+struct page *shared_anon_page(struct shared_anon *obj, u64 off);
+bool shared_anon_has(struct shared_anon *obj, u64 off); /* is there one? */
+u64 shared_anon_present(const struct shared_anon *obj); /* how many there are */
 
 /* pagetable.c */
 void table_cache_drain(void); /* frees the clean tables kept for reuse on this CPU */

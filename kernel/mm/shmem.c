@@ -1,6 +1,7 @@
 /*
  * Shared anonymous memory: what MAP_SHARED | MAP_ANONYMOUS maps. Parent and child of a fork see the
- * same pages, so the pages belong to an object beside the page tables, found by offset.
+ * same pages, so the pages belong to an object beside the page tables, found by offset. A segment of
+ * System V shared memory (sysv_shm.c) has such an object, too.
  *
  * The object is a list of pages in two levels, made as they are touched, so that a large reservation
  * costs a pointer for each 2 MiB.
@@ -16,10 +17,11 @@
 #define CHUNK 512 /* pages of one list: the list fills a page itself */
 
 struct shared_anon {
-	refcount_t refs; /* areas */
+	refcount_t refs; /* areas, or the segment */
 	bool promised;   /* [I] counted in VM_STAT_COMMITTED */
 	struct mutex lock;
 	u64 nr_pages;          /* [I] */
+	u64 nr_present;        /* [lock] those that were touched */
 	struct page ***chunks; /* [lock] NULL where nothing was touched */
 };
 
@@ -28,7 +30,7 @@ static u64 nr_chunks(const struct shared_anon *obj)
 	return DIV_ROUND_UP(obj->nr_pages, CHUNK);
 }
 
-void *shared_anon_create(u64 bytes, u32 flags)
+struct shared_anon *shared_anon_create(u64 bytes, u32 flags)
 {
 	struct shared_anon *obj;
 	u64 size;
@@ -64,17 +66,8 @@ static void free_chunk(struct page **chunk)
 	free_page(chunk);
 }
 
-static void shared_anon_open(struct vm_area *vma)
+void shared_anon_put(struct shared_anon *obj)
 {
-	struct shared_anon *obj = vma->object;
-
-	refcount_inc(&obj->refs);
-}
-
-static void shared_anon_close(struct vm_area *vma)
-{
-	struct shared_anon *obj = vma->object;
-
 	if (!refcount_dec_and_test(&obj->refs))
 		return;
 	if (obj->promised)
@@ -84,6 +77,11 @@ static void shared_anon_close(struct vm_area *vma)
 			free_chunk(obj->chunks[i]);
 	kvfree(obj->chunks);
 	kfree(obj);
+}
+
+u64 shared_anon_present(const struct shared_anon *obj)
+{
+	return READ_ONCE(obj->nr_present);
 }
 
 /* The place of page @index, NULL without memory. obj->lock held. */
@@ -96,9 +94,8 @@ static struct page **slot_of(struct shared_anon *obj, u64 index)
 	return *chunk ? *chunk + index % CHUNK : NULL;
 }
 
-static struct page *shared_anon_fault(struct vm_area *vma, u64 off)
+struct page *shared_anon_page(struct shared_anon *obj, u64 off)
 {
-	struct shared_anon *obj = vma->object;
 	struct page **slot, *p = ERR_PTR(-ENOMEM);
 
 	/* mremap(2) may have made the area longer than what it maps. */
@@ -108,8 +105,10 @@ static struct page *shared_anon_fault(struct vm_area *vma, u64 off)
 	slot = slot_of(obj, off >> PAGE_SHIFT);
 	if (slot && !*slot) {
 		*slot = alloc_page(GFP_USER | __GFP_ZERO);
-		if (*slot)
+		if (*slot) {
+			obj->nr_present++;
 			vm_stat_add(VM_STAT_SHMEM, 1);
+		}
 	}
 	if (slot && *slot) {
 		p = *slot;
@@ -119,9 +118,8 @@ static struct page *shared_anon_fault(struct vm_area *vma, u64 off)
 	return p;
 }
 
-static bool shared_anon_present(struct vm_area *vma, u64 off)
+bool shared_anon_has(struct shared_anon *obj, u64 off)
 {
-	struct shared_anon *obj = vma->object;
 	u64 index = off >> PAGE_SHIFT;
 	bool present;
 
@@ -132,15 +130,39 @@ static bool shared_anon_present(struct vm_area *vma, u64 off)
 	return present;
 }
 
-static const char *shared_anon_name(struct vm_area *vma, char *buf, size_t size)
+/* ---- areas ---- */
+
+static void anon_open(struct vm_area *vma)
+{
+	struct shared_anon *obj = vma->object;
+
+	refcount_inc(&obj->refs);
+}
+
+static void anon_close(struct vm_area *vma)
+{
+	shared_anon_put(vma->object);
+}
+
+static struct page *anon_fault(struct vm_area *vma, u64 off)
+{
+	return shared_anon_page(vma->object, off);
+}
+
+static bool anon_present(struct vm_area *vma, u64 off)
+{
+	return shared_anon_has(vma->object, off);
+}
+
+static const char *anon_name(struct vm_area *vma, char *buf, size_t size)
 {
 	return "/dev/zero (deleted)";
 }
 
 const struct vm_ops shared_anon_ops = {
-	.fault = shared_anon_fault,
-	.present = shared_anon_present,
-	.open = shared_anon_open,
-	.close = shared_anon_close,
-	.name = shared_anon_name,
+	.fault = anon_fault,
+	.present = anon_present,
+	.open = anon_open,
+	.close = anon_close,
+	.name = anon_name,
 };

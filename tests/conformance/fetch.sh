@@ -33,9 +33,12 @@ dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -xO "./usr/src/$package.tar
 	"$package/tools/testing/selftests/*.[chS]" "$package/arch/x86/include/asm/desc_defs.h"
 # Their patience of 30 s a test is for a machine that is not emulated.
 sed -i 's/\(define TEST_TIMEOUT_DEFAULT\) 30/\1 120/' "$work/tools/testing/selftests/kselftest_harness.h"
-# Nor are 10 ms for ten threads to fall asleep, and 30 ms until they give up.
-sed -i 's/\(define WAKE_WAIT_US\) 10000$/\1 300000/; s/\(define timeout_ns\)  30000000$/\1 900000000/' \
-	"$work/tools/testing/selftests/futex/functional/futex_requeue.c"
+# Nor are 10 ms for threads to fall asleep, and 30 ms until they give up.
+for test in futex_requeue futex_wait; do
+	sed -i -e 's/\(define WAKE_WAIT_US\) 10000$/\1 300000/' \
+		-e 's/\(define timeout_ns\)  30000000$/\1 900000000/' \
+		"$work/tools/testing/selftests/futex/functional/$test.c"
+done
 # Nor are a million stops of a traced child quickly made: fewer numbers say the same.
 sed -i 's/999 | X32_BIT/99 | X32_BIT/' "$work/tools/testing/selftests/x86/syscall_numbering.c"
 # There are no system calls of 32 bits, not even to find that out without a signal.

@@ -18,7 +18,6 @@ LIMIT = 120
 
 # Known not to apply, and why.
 NOT_HERE = {
-    "futex_wait": "uses System V shared memory",
     "exec_non-regular": "runs /bin/true by another name, which busybox does not answer to",
     "mincore_selftest": "expects files that are not in memory, and huge pages",
 }
