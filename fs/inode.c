@@ -12,6 +12,7 @@
  */
 
 #include "fs/internal.h"
+#include "fs/lock.h"
 #include "fs/notify.h"
 #include "fs/pipe.h"
 #include "kernel/lib/init.h"
@@ -65,7 +66,8 @@ void iput(struct inode *i)
 		notify_gone(i, i->i_nlink ? IN_UNMOUNT : IN_DELETE_SELF);
 	if (i->i_sb->s_op->evict)
 		i->i_sb->s_op->evict(i);
-	kfree(i->i_locks); /* empty: locks belong to open files */
+	if (i->i_locks)
+		locks_free(i);
 	kmem_cache_free(inode_cache, i);
 }
 

@@ -29,6 +29,7 @@
 #include "fs/internal.h"
 #include "kernel/cpu/syscall.h"
 #include "kernel/lib/init.h"
+#include "kernel/lib/seq.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/sched/wait.h"
@@ -43,6 +44,8 @@
 /* inode->i_locks */
 struct inode_locks {
 	struct list_head ranges, flocks; /* [L] struct file_lock */
+	struct list_head all;            /* [L] locked_inodes */
+	const struct inode *inode;       /* [I] */
 };
 
 struct lock_waiter {
@@ -54,7 +57,8 @@ struct lock_waiter {
 };
 
 static DEFINE_MUTEX(locks_mutex);
-static LIST_HEAD(waiters); /* [L] */
+static LIST_HEAD(waiters);       /* [L] */
+static LIST_HEAD(locked_inodes); /* [L] whoever had a lock once */
 static struct kmem_cache *lock_cache;
 
 /* ---- lists of locks; [L] held ---- */
@@ -200,12 +204,23 @@ static struct inode_locks *get_locks(struct inode *inode)
 	INIT_LIST_HEAD(&new->flocks);
 	mutex_lock(&locks_mutex);
 	il = inode->i_locks;
-	if (!il)
+	if (!il) {
 		il = inode->i_locks = new;
+		il->inode = inode;
+		list_add_tail(&il->all, &locked_inodes);
+	}
 	mutex_unlock(&locks_mutex);
 	if (il != new)
 		kfree(new);
 	return il;
+}
+
+void locks_free(struct inode *inode)
+{
+	mutex_lock(&locks_mutex);
+	list_del(&inode->i_locks->all);
+	mutex_unlock(&locks_mutex);
+	kfree(inode->i_locks);
 }
 
 static long do_lock(struct list_head *list, const struct file_lock *want, enum lock_wait how)
@@ -441,6 +456,41 @@ long fcntl_lock(unsigned fd, struct file *f, unsigned cmd, struct flock __user *
 		return get_lock(f, &want, ulock, &fl);
 	return set_lock(fd, f, &want, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
+
+/* ---- /proc/locks: proc(5) ---- */
+
+/* [L] */
+static void show_list(struct seq *s, const struct inode *inode, const struct list_head *list,
+		      const char *kind, int *n)
+{
+	u64 dev = inode->i_sb->s_dev;
+	struct file_lock *l;
+
+	list_for_each_entry(l, list, link) {
+		seq_printf(s, "%d: %s ADVISORY  %s %d %02x:%02x:%lu %ld ", ++*n,
+			   l->pid < 0 ? "OFDLCK" : kind, l->type == F_WRLCK ? "WRITE" : "READ",
+			   l->pid, (unsigned)(dev >> 8) & 0xfff, (unsigned)dev & 0xff, inode->i_ino,
+			   l->start);
+		if (l->end == LOCK_END)
+			seq_printf(s, "EOF\n");
+		else
+			seq_printf(s, "%ld\n", l->end);
+	}
+}
+
+static void show_locks(struct seq *s)
+{
+	struct inode_locks *il;
+	int n = 0;
+
+	mutex_lock(&locks_mutex);
+	list_for_each_entry(il, &locked_inodes, all) {
+		show_list(s, il->inode, &il->ranges, "POSIX ", &n);
+		show_list(s, il->inode, &il->flocks, "FLOCK ", &n);
+	}
+	mutex_unlock(&locks_mutex);
+}
+PROC_ENTRY(locks, "locks", show_locks);
 
 static int __init lock_init(void)
 {

@@ -48,3 +48,5 @@ static inline void locks_fput(struct file *f)
 	if (unlikely(READ_ONCE(f->f_inode->i_locks)))
 		locks_release(f->f_inode, f);
 }
+/* The inode goes, and has i_locks; they are empty, since locks belong to open files. */
+void locks_free(struct inode *inode);

@@ -383,6 +383,37 @@ static void test_deadlock(int fd)
 	close(from[1]);
 }
 
+/* Is there a line of /proc/locks with this kind, type, holder and range? */
+static bool listed(const char *kind, const char *type, pid_t pid, const char *range)
+{
+	char line[256], head[64];
+	bool found = false;
+	FILE *f = fopen("/proc/locks", "r");
+
+	snprintf(head, sizeof(head), ": %s ADVISORY  %s %d ", kind, type, pid);
+	while (f && fgets(line, sizeof(line), f))
+		found = found || (strstr(line, head) && strstr(line, range));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void test_listed(int fd)
+{
+	int other = must(open(path, O_RDWR));
+
+	must(lock(fd, F_SETLK, F_WRLCK, 10, 10));
+	must(lock(fd, F_SETLK, F_RDLCK, 50, 0));
+	must(flock(other, LOCK_EX));
+	ok(listed("POSIX ", "WRITE", getpid(), " 10 19\n"), "/proc/locks lists a range");
+	ok(listed("POSIX ", "READ", getpid(), " 50 EOF\n"), "one without an end");
+	ok(listed("FLOCK ", "WRITE", getpid(), " 0 EOF\n"), "and a flock");
+	close(other);
+	ok(!listed("POSIX ", "WRITE", getpid(), " 10 19\n") &&
+		   !listed("FLOCK ", "WRITE", getpid(), " 0 EOF\n"),
+	   "none any more");
+}
+
 int main(void)
 {
 	int fd = must(mkstemp(path));
@@ -396,6 +427,7 @@ int main(void)
 	test_waiting(fd);
 	test_signals(fd);
 	test_deadlock(fd);
+	test_listed(fd);
 	unlink(path);
 	return tap_done();
 }
