@@ -103,20 +103,9 @@ static const void *part_of(const struct task *t, int type)
 	}
 }
 
-static bool may_compare(struct task *t)
-{
-	bool may;
-	u64 flags;
-
-	spin_lock_irqsave(&tasklist_lock, flags);
-	may = t->signal ? ptrace_may_access(t->signal) : capable(CAP_SYS_PTRACE);
-	spin_unlock_irqrestore(&tasklist_lock, flags);
-	return may;
-}
-
 static long compare_tasks(struct task *t1, struct task *t2, int type, u64 idx1, u64 idx2)
 {
-	if (!may_compare(t1) || !may_compare(t2))
+	if (!ptrace_may_access_task(t1) || !ptrace_may_access_task(t2))
 		return -EPERM;
 	if (type < 0 || type >= KCMP_TYPES)
 		return -EINVAL;

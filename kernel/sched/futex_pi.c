@@ -29,9 +29,9 @@
  * free, and puts the others into its queue.
  *
  * INHERITANCE is what it was made for: an owner should not wait behind tasks that are less urgent
- * than those who wait for it. This scheduler has no priorities: every task gets the same turns
- * (core.c), so an owner gets its turn whoever else wants to run, and there is nothing that it could
- * be lent. Priorities (sched_setscheduler(2)) only decide the order of the queue.
+ * than those who wait for it. In this scheduler nobody does: every task gets its turn in each epoch
+ * whoever else wants to run (core.c), so there is nothing that an owner could be lent; nice values
+ * are not, on Linux either. Priorities (sched_setscheduler(2)) only decide the order of the queue.
  *
  * LOCKING: bucket->lock as in futex.c: the queue, the word while it is changed here, w->pi, w->heir.
  * tasklist_lock [T] inside it: owners, their lists, pi_blocked_on, the states' count. A state's
