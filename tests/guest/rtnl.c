@@ -1,17 +1,17 @@
 /*
- * Route sockets, what cannot be tried on the host: "rtnl watch N" tells what becomes of cables until N
- * changes have come; "rtnl noise" sends requests of all kinds that make no sense, those that
- * would change something too, and fills its queue from several threads.
+ * Route sockets, what cannot be tried on the host: "rtnl watch N" tells what becomes of cables and
+ * addresses until N changes have come; "rtnl noise" sends requests of all kinds that make no sense,
+ * those that would change something too, and fills its queue from several threads.
  */
 #include "tests/abi/rtnl.h"
 
-#include <poll.h>
+#include <arpa/inet.h>
 #include <pthread.h>
 
 static int watch(int changes)
 {
 	static uint32_t buf[4096];
-	struct sockaddr_nl a = {.nl_family = AF_NETLINK, .nl_groups = 1}, from;
+	struct sockaddr_nl a = {.nl_family = AF_NETLINK, .nl_groups = 0x11}, from;
 	const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
 	const struct ifinfomsg *m = NL_BODY(h);
 	int fd = route_socket();
@@ -23,10 +23,18 @@ static int watch(int changes)
 	for (; changes; changes--) {
 		len = sizeof(from);
 		must(recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len));
-		if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_pid || from.nl_groups != 1)
+		if (h->nlmsg_pid)
 			return 1;
-		printf("%s is %s\n", (const char *)find(h, sizeof(*m), IFLA_IFNAME),
-		       m->ifi_flags & IFF_RUNNING ? "up" : "down");
+		if (h->nlmsg_type == RTM_NEWLINK && from.nl_groups == 1)
+			printf("%s is %s\n", (const char *)find(h, sizeof(*m), IFLA_IFNAME),
+			       m->ifi_flags & IFF_RUNNING ? "up" : "down");
+		else if (h->nlmsg_type == RTM_NEWADDR && from.nl_groups == 0x10)
+			printf("%s has %s\n",
+			       (const char *)find(h, sizeof(struct ifaddrmsg), IFA_LABEL),
+			       inet_ntoa(*(const struct in_addr *)find(h, sizeof(struct ifaddrmsg),
+								       IFA_LOCAL)));
+		else
+			return 1;
 		fflush(stdout);
 	}
 	return 0;

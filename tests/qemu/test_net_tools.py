@@ -104,13 +104,22 @@ def test_ifconfig_and_route(machine):
     assert status and "Operation not supported" in text, text
 
 
-def test_cable_is_announced(machine):
-    machine.spawn("/tests/rtnl watch 2", says="watching")
-    machine.link(False)
-    machine.expect(r"eth0 is down\n", 20)
-    machine.link(True)
-    machine.expect(r"eth0 is up\n", 20)
-    machine.run("true")
+def test_cable_and_address_are_announced():
+    """The cable is out at boot, so that DHCP cannot be faster than who listens."""
+    m = vm.Machine(append="init.run=", net="user", name="test_net_tools-cable", qemu_args=["-S"])
+    with m.start(ready=None):
+        m.link(False)
+        m.qmp("cont")
+        m.expect(vm.READY, 60)
+        m.prompt()
+        m.spawn("/tests/rtnl watch 3", says="watching")
+        m.link(True)
+        m.expect(r"^eth0 is up\n", 20)
+        m.expect(r"^eth0 has 10\.0\.2\.15\n", 20)
+        m.link(False)
+        m.expect(r"^eth0 is down\n", 20)
+        m.expect(r"\(pid \d+\) exited with status 0", 20)
+        m.leak_check()
 
 
 def test_noise(machine):
