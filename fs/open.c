@@ -384,26 +384,6 @@ struct open_how {
 #define RESOLVE_CACHED 0x20u /* all names are in memory, so it asks for nothing */
 #define RESOLVE_VALID  0x3fu
 
-/* A structure of the caller's time: a longer one must have zeroes behind what is known here. */
-static int get_how(struct open_how *how, const char __user *uhow, size_t size)
-{
-	char c;
-
-	if (size < sizeof(*how))
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	if (copy_from_user(how, uhow, sizeof(*how)))
-		return -EFAULT;
-	for (size_t i = sizeof(*how); i < size; i++) {
-		if (get_user(c, uhow + i))
-			return -EFAULT;
-		if (c)
-			return -E2BIG;
-	}
-	return 0;
-}
-
 static int check_how(const struct open_how *how)
 {
 	bool creates = how->flags & (O_CREAT | O_TMPFILE_BIT);
@@ -425,7 +405,8 @@ SYSCALL_DEFINE4(openat2, int, dfd, const char __user *, name, const char __user 
 		size)
 {
 	struct open_how how;
-	int err = get_how(&how, uhow, size);
+	int err =
+		size < sizeof(how) ? -EINVAL : copy_struct_from_user(&how, sizeof(how), uhow, size);
 
 	if (!err)
 		err = check_how(&how);

@@ -564,25 +564,6 @@ struct clone_args {
 #define CLONE_ARGS_SIZE_VER0 64
 #define MAX_PID_NS_LEVEL     32
 
-static int get_clone_args(struct clone_args *a, const void __user *uargs, size_t size)
-{
-	memset(a, 0, sizeof(*a));
-	if (size < CLONE_ARGS_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	/* A newer caller may pass more, as long as it asks for nothing with it. */
-	for (size_t i = sizeof(*a); i < size; i++) {
-		char c;
-
-		if (get_user(c, (const char __user *)uargs + i))
-			return -EFAULT;
-		if (c)
-			return -E2BIG;
-	}
-	return copy_from_user(a, uargs, min(size, sizeof(*a))) ? -EFAULT : 0;
-}
-
 /* The array of wanted ids, one for each pid namespace, of which there is one. */
 static int get_set_tid(const struct clone_args *a, pid_t *tid)
 {
@@ -605,8 +586,11 @@ SYSCALL_DEFINE2(clone3, const void __user *, uargs, size_t, size)
 	struct clone_params p;
 	struct clone_args a;
 	pid_t tid;
-	int err = get_clone_args(&a, uargs, size);
+	int err;
 
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	err = copy_struct_from_user(&a, sizeof(a), uargs, size);
 	if (err)
 		return err;
 	if ((a.flags & (CSIGNAL | CLONE_DETACHED)) || a.flags >> 34 || a.exit_signal > NSIG)

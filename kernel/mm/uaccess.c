@@ -32,6 +32,22 @@ size_t clear_user(void __user *dst, size_t n)
 	return likely(access_ok(dst, n)) ? clear_user_asm(dst, n) : n;
 }
 
+int copy_struct_from_user(void *dst, size_t known, const void __user *src, size_t size)
+{
+	char c;
+
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	for (size_t i = known; i < size; i++) {
+		if (get_user(c, (const char __user *)src + i))
+			return -EFAULT;
+		if (c)
+			return -E2BIG;
+	}
+	memset(dst, 0, known);
+	return copy_from_user(dst, src, min(size, known)) ? -EFAULT : 0;
+}
+
 ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
 {
 	size_t max;

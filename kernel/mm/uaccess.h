@@ -18,6 +18,11 @@ static inline bool access_ok(const void __user *p, size_t n)
 size_t copy_from_user(void *dst, const void __user *src, size_t n) __must_check;
 size_t copy_to_user(void __user *dst, const void *src, size_t n) __must_check;
 size_t clear_user(void __user *dst, size_t n) __must_check;
+/*
+ * A structure of the caller's time, @size bytes of it: behind the @known ones a longer one must have
+ * zeroes, a shorter one is filled up with them. 0, -EFAULT, -E2BIG.
+ */
+int copy_struct_from_user(void *dst, size_t known, const void __user *src, size_t size);
 /* Length of the string without its NUL; -EFAULT; size if there was no NUL in the first @size. */
 ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size);
 
