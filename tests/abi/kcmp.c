@@ -132,8 +132,10 @@ static int as_nobody(pid_t other)
 	pid_t pid = fork();
 
 	if (!pid) {
+		if (geteuid())
+			_exit(0); /* we are nobody already, and cannot be another */
 		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
-			_exit(0); /* we are somebody without rights already */
+			_exit(99);
 		_exit(kcmp(getpid(), other, KCMP_VM, 0, 0) == -1 && errno == EPERM ? 0 : 1);
 	}
 	waitpid(pid, &status, 0);
