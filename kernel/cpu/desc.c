@@ -174,6 +174,7 @@ void desc_init_cpu(u8 *ist_stacks)
 	};
 	load_gdt(gdt);
 	load_tss(gdt, ist_stacks);
+	desc_load_ldt(NULL, 0); /* a reset leaves one of 64 KiB at address 0 */
 	__asm__ volatile("lidt %0" ::"m"(idtr));
 
 	/* SYSCALL loads cs from bits 32-47; SYSRET computes ss and cs from bits 48-63, + 8 and + 16. */

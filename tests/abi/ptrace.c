@@ -160,6 +160,26 @@ static void test_signals(void)
 
 /* ---- memory and registers ---- */
 
+static void handle_one(void)
+{
+	struct sigaction act = {.sa_sigaction = count, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGUSR2, &act, NULL);
+	kill(getpid(), SIGUSR2);
+}
+
+static void test_selector(void)
+{
+	start(handle_one);
+	go(PTRACE_CONT, 0);
+	ok(!ptrace(PTRACE_POKEUSER, child, offsetof(struct user, regs.ss), 7),
+	   "a stack segment that is not");
+	ok(go(PTRACE_CONT, SIGUSR2) == SIGSEGV && (regs().ss == 7 || regs().ss == 0x2b),
+	   "a handler does not need it, what it returns to does");
+	must(ptrace(PTRACE_CONT, child, 0, SIGSEGV));
+	ok(WTERMSIG(ending()) == SIGSEGV, "it ends so");
+}
+
 static void use_memory(void)
 {
 	unsigned long x;
@@ -391,6 +411,7 @@ int main(void)
 	test_errors();
 	test_signals();
 	test_memory();
+	test_selector();
 	test_vector();
 	test_syscalls();
 	test_restart();

@@ -1,7 +1,7 @@
 """Programs that mean harm: each gets its signal or its error, and the neighbours go on.
 
-The programs are tests/guest/crash.c and segments.c. tests/abi/ checks errors one by one against Linux; here
-the kernel's survival counts, and that the echo servers go on answering.
+The programs are tests/guest/crash.c, segments.c and tracee.c. tests/abi/ checks errors one by one against
+Linux; here the kernel's survival counts, and that the echo servers go on answering.
 """
 
 
@@ -86,3 +86,9 @@ def test_segments_at_random(machine):
     with machine.connect(7) as neighbour, asked_all_the_while(neighbour):
         status, text = machine.run("/tests/segments 1 200", 60)
     assert status == 0, text
+
+
+def test_registers_at_random(machine):
+    """What a debugger gives the program that it traces; the kernel lives."""
+    status, text = machine.run("/tests/tracee 60", 60)
+    assert status == 0 and "the kernel lives" in text, text
