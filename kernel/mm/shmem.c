@@ -3,18 +3,24 @@
  * same pages, so the pages belong to an object beside the page tables, found by offset. A segment of
  * System V shared memory (sysv_shm.c) has such an object, too.
  *
- * The object is a list of pages in two levels, made as they are touched, so that a large reservation
- * costs a pointer for each 2 MiB.
+ * The object is a tree of chunks, a page each of pointers to pages next to one another, made as they are
+ * touched. So a reservation costs nothing, however large, and a page is found in O(log chunks).
  *
  * LOCKING
  *	obj->lock	the page lists. Taken under mm->lock, of any of the address spaces.
  */
 #include "kernel/abi/errno.h"
+#include "kernel/lib/rbtree.h"
 #include "kernel/mm/internal.h"
 #include "kernel/mm/slab.h"
-#include "kernel/mm/vmalloc.h"
 
-#define CHUNK 512 /* pages of one list: the list fills a page itself */
+struct chunk {
+	struct rb_node node;
+	u64 number; /* of its first page, by CHUNK */
+	struct page *pages[];
+};
+
+#define CHUNK ((PAGE_SIZE - sizeof(struct chunk)) / sizeof(struct page *)) /* it fills a page */
 
 struct shared_anon {
 	refcount_t refs; /* areas, or the segment */
@@ -22,18 +28,12 @@ struct shared_anon {
 	struct mutex lock;
 	u64 nr_pages;          /* [I] */
 	u64 nr_present;        /* [lock] those that were touched */
-	struct page ***chunks; /* [lock] NULL where nothing was touched */
+	struct rb_root chunks; /* [lock] by number */
 };
-
-static u64 nr_chunks(const struct shared_anon *obj)
-{
-	return DIV_ROUND_UP(obj->nr_pages, CHUNK);
-}
 
 struct shared_anon *shared_anon_create(u64 bytes, u32 flags)
 {
 	struct shared_anon *obj;
-	u64 size;
 
 	if (!(flags & VM_NORESERVE) && vm_enough_memory(bytes >> PAGE_SHIFT))
 		return ERR_PTR(-ENOMEM);
@@ -43,39 +43,36 @@ struct shared_anon *shared_anon_create(u64 bytes, u32 flags)
 	refcount_set(&obj->refs, 1);
 	mutex_init(&obj->lock);
 	obj->nr_pages = bytes >> PAGE_SHIFT;
-	size = nr_chunks(obj) * sizeof(obj->chunks[0]);
-	obj->chunks = kvmalloc(size, GFP_KERNEL | __GFP_ZERO);
-	if (!obj->chunks) {
-		kfree(obj);
-		return ERR_PTR(-ENOMEM);
-	}
+	obj->chunks = RB_ROOT;
 	obj->promised = !(flags & VM_NORESERVE);
 	if (obj->promised)
 		vm_stat_add(VM_STAT_COMMITTED, (s64)obj->nr_pages);
 	return obj;
 }
 
-static void free_chunk(struct page **chunk)
+static void free_chunk(struct chunk *c)
 {
 	for (unsigned i = 0; i < CHUNK; i++) {
-		if (!chunk[i])
+		if (!c->pages[i])
 			continue;
 		vm_stat_add(VM_STAT_SHMEM, -1);
-		put_page(chunk[i]);
+		put_page(c->pages[i]);
 	}
-	free_page(chunk);
+	free_page(c);
 }
 
 void shared_anon_put(struct shared_anon *obj)
 {
+	struct chunk *c;
+
 	if (!refcount_dec_and_test(&obj->refs))
 		return;
 	if (obj->promised)
 		vm_stat_add(VM_STAT_COMMITTED, -(s64)obj->nr_pages);
-	for (u64 i = 0; i < nr_chunks(obj); i++)
-		if (obj->chunks[i])
-			free_chunk(obj->chunks[i]);
-	kvfree(obj->chunks);
+	while ((c = rb_entry_safe(rb_first(&obj->chunks), struct chunk, node))) {
+		rb_erase(&c->node, &obj->chunks);
+		free_chunk(c);
+	}
 	kfree(obj);
 }
 
@@ -84,14 +81,29 @@ u64 shared_anon_present(const struct shared_anon *obj)
 	return READ_ONCE(obj->nr_present);
 }
 
-/* The place of page @index, NULL without memory. obj->lock held. */
-static struct page **slot_of(struct shared_anon *obj, u64 index)
+/*
+ * The place of page @index. Where nothing is yet: made if @make is set, else NULL; also NULL without
+ * memory. obj->lock held.
+ */
+static struct page **slot_of(struct shared_anon *obj, u64 index, bool make)
 {
-	struct page ***chunk = &obj->chunks[index / CHUNK];
+	struct rb_node **link = &obj->chunks.node, *parent = NULL;
+	u64 number = index / CHUNK;
+	struct chunk *c;
 
-	if (!*chunk)
-		*chunk = get_free_page(GFP_KERNEL | __GFP_ZERO);
-	return *chunk ? *chunk + index % CHUNK : NULL;
+	while (*link) {
+		parent = *link;
+		c = rb_entry(parent, struct chunk, node);
+		if (number == c->number)
+			return &c->pages[index % CHUNK];
+		link = number < c->number ? &parent->left : &parent->right;
+	}
+	c = make ? get_free_page(GFP_KERNEL | __GFP_ZERO) : NULL;
+	if (!c)
+		return NULL;
+	c->number = number;
+	rb_insert(&c->node, parent, link, &obj->chunks);
+	return &c->pages[index % CHUNK];
 }
 
 struct page *shared_anon_page(struct shared_anon *obj, u64 off)
@@ -102,7 +114,7 @@ struct page *shared_anon_page(struct shared_anon *obj, u64 off)
 	if (off >> PAGE_SHIFT >= obj->nr_pages)
 		return ERR_PTR(-EFAULT);
 	mutex_lock(&obj->lock);
-	slot = slot_of(obj, off >> PAGE_SHIFT);
+	slot = slot_of(obj, off >> PAGE_SHIFT, true);
 	if (slot && !*slot) {
 		*slot = alloc_page(GFP_USER | __GFP_ZERO);
 		if (*slot) {
@@ -120,12 +132,12 @@ struct page *shared_anon_page(struct shared_anon *obj, u64 off)
 
 bool shared_anon_has(struct shared_anon *obj, u64 off)
 {
-	u64 index = off >> PAGE_SHIFT;
+	struct page **slot;
 	bool present;
 
 	mutex_lock(&obj->lock);
-	present = index < obj->nr_pages && obj->chunks[index / CHUNK] &&
-		  obj->chunks[index / CHUNK][index % CHUNK];
+	slot = slot_of(obj, off >> PAGE_SHIFT, false);
+	present = slot && *slot;
 	mutex_unlock(&obj->lock);
 	return present;
 }

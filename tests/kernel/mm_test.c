@@ -396,6 +396,27 @@ KTEST(mm_user_copy_atomic)
 
 /* ---- address spaces ---- */
 
+/* A promise of shared memory costs nothing, however large; what is touched, what it takes to find it. */
+KTEST(mm_shared_reservation)
+{
+	struct mm *mm = mm_alloc();
+	u64 before, size = 1ul << 40;
+	int code;
+
+	EXPECT(mm);
+	before = nr_free_pages();
+	EXPECT(do_mmap(mm, AT, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, NULL, NULL,
+		       0) == (long)AT);
+	EXPECT(before - nr_free_pages() < 8);
+	EXPECT(!handle_mm_fault(mm, AT + size / 2, true, false, &code));
+	EXPECT(!handle_mm_fault(mm, AT + size - 1, true, false, &code));
+	EXPECT(!handle_mm_fault(mm, AT, true, false, &code));
+	EXPECT(mm->nr_pages == 3);
+	EXPECT(before - nr_free_pages() < 32);
+	mm_put(mm);
+}
+
 /* A copy-on-write copy has its own data; all pages and tables come back. */
 KTEST(mm_dup_cow)
 {

@@ -66,6 +66,7 @@ def test_survives(machine, way):
         status, text = machine.run(f"/tests/crash {way}", 120)
         assert status == ENDS[way], text
         ask(neighbour, b"after")
+        assert machine.run("/tests/sweep")[0] == 0  # segments of shared memory outlive their maker
     with machine.connect(8) as new:
         ask(new, b"a new process, please")
 
