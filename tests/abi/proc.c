@@ -7,25 +7,9 @@
 #include <sys/utsname.h>
 
 #include "tap.h"
+#include "slurp.h"
 
 #define CHECK(cond) ok(cond, "%s", #cond)
-
-static char text[65536];
-
-/* The whole file in text; its length, or -1. */
-static ssize_t slurp(const char *path)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t n, all = 0;
-
-	if (fd < 0)
-		return -1;
-	while ((n = read(fd, text + all, sizeof(text) - 1 - (size_t)all)) > 0)
-		all += n;
-	close(fd);
-	text[all] = '\0';
-	return n < 0 ? -1 : all;
-}
 
 static bool starts(const char *path, const char *with)
 {

@@ -3,6 +3,7 @@
  * smaps_rollup and pagemap of pages that are there, are shared, are not; auxv.
  */
 #include "tap.h"
+#include "slurp.h"
 
 #include <elf.h>
 #include <sys/auxv.h>
@@ -15,22 +16,6 @@
 #define PRESENT (1ull << 63)
 #define SHARED  (1ull << 61)
 #define ALONE   (1ull << 56)
-
-static char text[1 << 16];
-
-static ssize_t slurp(const char *path)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t n, all = 0;
-
-	if (fd < 0)
-		return -1;
-	while ((n = read(fd, text + all, sizeof(text) - 1 - (size_t)all)) > 0)
-		all += n;
-	close(fd);
-	text[all] = '\0';
-	return n < 0 ? -1 : all;
-}
 
 static ssize_t slurp_of(pid_t pid, const char *name)
 {

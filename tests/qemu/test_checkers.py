@@ -190,7 +190,7 @@ def test_every_path_unwinds(seed, interval):
     with machine_for() as m:
         for n, name in enumerate(PROGRAMS):
             set_failslab(m, f"{seed * 1000 + n},{interval},60")
-            run_for(m, f"/tests/{name}", 10)
+            run_for(m, f"/tests/{name}", 5)
         set_failslab(m, "0")
         assert m.run("/tests/sweep")[0] == 0
         m.leak_check()
