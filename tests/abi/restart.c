@@ -55,15 +55,10 @@ static int done(long ret)
 /* The letter of proc(5): S asleep, Z dead. */
 static char state_of(pid_t pid)
 {
-	char name[32], text[256] = "", *p;
-	int f;
+	char task[32];
 
-	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
-	f = must(open(name, O_RDONLY));
-	must(read(f, text, sizeof(text) - 1));
-	close(f);
-	p = strrchr(text, ')');
-	return p ? p[2] : '?';
+	snprintf(task, sizeof(task), "%d", pid);
+	return must(*proc_stat(task) ?: -1);
 }
 
 /* ---- pipes and FIFOs ---- */

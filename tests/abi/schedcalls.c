@@ -41,20 +41,18 @@ static long set_policy(pid_t pid, int policy, int prio)
 	return syscall(SYS_sched_setscheduler, pid, policy, &prio);
 }
 
-/* Field @n of /proc/PID/stat, from 1. */
+/* Field @n of /proc/PID/stat, a number behind the state. */
 static long stat_field(pid_t pid, int n)
 {
-	char path[64], text[1024] = "", *p;
-	int fd;
+	const char *p;
+	char task[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = must(open(path, O_RDONLY));
-	must(read(fd, text, sizeof(text) - 1));
-	close(fd);
-	p = strrchr(text, ')') + 1;
-	for (n -= 2; n > 1; n--)
-		p = strchr(p + 1, ' ');
-	return atol(p + 1);
+	snprintf(task, sizeof(task), "%d", pid);
+	p = proc_stat(task); /* the third */
+	must(*p ? 0 : -1);
+	for (; n > 3; n--)
+		p = strchr(p, ' ') + 1;
+	return atol(p);
 }
 
 static void test_nice(void)

@@ -71,19 +71,32 @@ static inline bool tap_result(bool good, const char *file, int line, const char 
 		_m; \
 	})
 
-/* Does a thread of this process sleep? State S in /proc. */
-static inline bool is_asleep(pid_t tid)
+/* What /proc/@task/stat says behind the name, from the state on: "S 1 ..."; "" if there is none. */
+static inline const char *proc_stat(const char *task)
 {
-	char path[64], text[256] = "", *end;
+	static _Thread_local char text[1024];
+	char path[64], *end;
+	ssize_t n = -1;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%s/stat", task);
 	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	close(fd);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n < 0 ? 0 : n] = '\0';
 	end = strrchr(text, ')');
-	return end && end[2] == 'S';
+	return end && end[1] ? end + 2 : "";
+}
+
+/* Does a thread of this process sleep? */
+static inline bool is_asleep(pid_t tid)
+{
+	char task[32];
+
+	snprintf(task, sizeof(task), "self/task/%d", tid);
+	return *proc_stat(task) == 'S';
 }
 
 /* The last line of main: prints the plan, returns the exit status. */
