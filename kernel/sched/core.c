@@ -10,6 +10,8 @@
  * Sleeping does not refill a turn. A task that sleeps most of the time keeps what it has not used,
  * and when it is woken it goes before a task that has less left: an echo server that wants 1 % of
  * the CPU interrupts a program that wants all of it, and cannot do so for longer than its own turn.
+ * Only its waker, when that is the running task, may go on for WAKER_NS first: as a rule it has more to
+ * do that belongs together, a second message, an unlock, its own sleep.
  *
  * The kernel itself is not preempted: a task in kernel mode runs until it sleeps, calls
  * cond_resched(), or returns to user mode. WORK_RESCHED makes that return go through schedule().
@@ -54,6 +56,8 @@
 #include "kernel/time/ktime.h"
 #include "kernel/time/timer.h"
 #include "kernel/trace/trace.h"
+
+#define WAKER_NS (1 * NSEC_PER_MSEC) /* what a waker may use before the woken one goes first */
 
 DEFINE_PER_CPU(struct rq, runqueue);
 
@@ -127,7 +131,8 @@ void dequeue_task(struct rq *rq, struct task *t)
 /* rq->lock held; @t has just been queued on it. Should it go before the running one? */
 static void check_preempt(struct rq *rq, struct task *t, int cpu)
 {
-	u64 now;
+	bool by_curr = cpu == smp_processor_id() && in_task();
+	u64 now, left;
 
 	if (rq->curr == rq->idle) {
 		resched_curr(rq, cpu);
@@ -135,10 +140,13 @@ static void check_preempt(struct rq *rq, struct task *t, int cpu)
 	}
 	now = ktime_get();
 	update_curr(rq, now);
-	if (t->slice_left > rq->curr->slice_left)
+	left = rq->curr->slice_left;
+	if (t->slice_left > left && by_curr && t->slice_left - left < WAKER_NS)
+		timer_limit_slice(now + min(left, WAKER_NS));
+	else if (t->slice_left > left)
 		resched_curr(rq, cpu);
 	else if (cpu == smp_processor_id())
-		timer_set_slice(now + rq->curr->slice_left);
+		timer_limit_slice(now + left);
 	else if (rq->nr_queued == 1)
 		apic_send_ipi(cpu, VECTOR_RESCHEDULE); /* sched_ipi() limits the turn */
 }

@@ -239,6 +239,11 @@ void timer_set_slice(u64 end)
 	program_hw(b, end);
 }
 
+void timer_limit_slice(u64 end)
+{
+	timer_set_slice(min(end, this_cpu_ptr(timer_base)->slice_end));
+}
+
 void timer_start_tick(u64 now)
 {
 	struct timer_base *b = this_cpu_ptr(timer_base);

@@ -33,5 +33,7 @@ bool timer_pending(const struct timer *t);
 void timer_interrupt(bool user);
 /* The running task's turn ends at @end (absolute ns; ~0 for never). Interrupts off. */
 void timer_set_slice(u64 end);
+/* It ends at @end, or earlier if that has been said before. Interrupts off. */
+void timer_limit_slice(u64 end);
 /* This CPU has a task to run: sched_tick() from now on until it says "idle". Interrupts off. */
 void timer_start_tick(u64 now);

@@ -273,6 +273,71 @@ KTEST(wake_ups_are_not_lost)
 	EXPECT(r.turn == 0);
 }
 
+struct nap {
+	struct completion go, over;
+};
+
+static int nap_until_told(void *arg)
+{
+	struct nap *n = arg;
+
+	wait_for_completion(&n->go);
+	complete(&n->over);
+	return 0;
+}
+
+static void work_until(u64 time, bool or_interrupted)
+{
+	while (ktime_get() < time && !(or_interrupted && this_cpu_read(need_resched)))
+		cpu_relax();
+}
+
+struct wake_seen {
+	bool at_once; /* the waker was to be interrupted the moment it had woken the other */
+	u64 woken; /* when that was known, and when it was interrupted: ns after it began to work */
+	u64 interrupted;
+};
+
+/* Both have a whole turn, of which the waker uses a little. */
+static bool wake_while_working(struct wake_seen *seen)
+{
+	struct nap n;
+	u64 start;
+
+	init_completion(&n.go);
+	init_completion(&n.over);
+	if (!kthread_run(nap_until_told, &n, smp_processor_id(), "nap"))
+		return false;
+	yield_cpu();
+	yield_cpu();
+	start = ktime_get();
+	work_until(start + 100 * NSEC_PER_USEC, false);
+	complete(&n.go);
+	seen->at_once = this_cpu_read(need_resched);
+	seen->woken = ktime_get() - start;
+	work_until(start + NSEC_PER_SEC, true);
+	seen->interrupted = ktime_get() - start;
+	wait_for_completion(&n.over);
+	return true;
+}
+
+/* That the other has a little more left of its turn is no reason to interrupt the waker at once, but soon. */
+KTEST(waker_is_not_interrupted_at_once)
+{
+	u64 mine = current->cpus_allowed;
+	struct wake_seen seen;
+	int tries = 0;
+
+	set_cpus_allowed(current, BIT(0));
+	do /* again if the host has stopped the machine meanwhile */
+		EXPECT(wake_while_working(&seen));
+	while (seen.woken > 500 * NSEC_PER_USEC && ++tries < 100);
+	set_cpus_allowed(current, mine);
+	EXPECT(tries < 100);
+	EXPECT(!seen.at_once);
+	EXPECT(seen.interrupted < NSEC_PER_SEC);
+}
+
 /* The test itself runs, and so is one that the samples find; minutes nobody looked at were idle. */
 KTEST(load_average)
 {

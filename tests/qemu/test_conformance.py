@@ -106,8 +106,19 @@ def test_passes_without_smap(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("turn", [1, 2] if vm.CPUS == 2 and not vm.SAN else [1])
 def test_epoll_wakeups(machine, turn):
-    """All 64, twice running where they are quick. With one processor epoll59 cannot pass, on Linux either."""
-    _, text = machine.run("/conformance/epoll_wakeup_test", 500)
-    failed = re.findall(r"^not ok \d+ (\S+)", text, re.MULTILINE)
+    """All 64, twice running where they are quick. With one processor epoll59 cannot pass, on Linux either.
+
+    Those with two messages have a race of their own: one waiter may take the event that poll() has just
+    shown to the other, if the writer is held up between its two writes. On a busy host Linux fails one
+    of them in two runs of five. The checked build is slow enough to be held up, so there a case fails
+    that never passes; test_stress is strict about events that get lost.
+    """
+    failed = None
+    for _ in range(3 if vm.SAN else 1):
+        _, text = machine.run("/conformance/epoll_wakeup_test", 500)
+        now = re.findall(r"^not ok \d+ (\S+)", text, re.MULTILINE)
+        assert len(re.findall(r"^ok ", text, re.MULTILINE)) == 64 - len(now)
+        failed = [name for name in now if failed is None or name in failed]
+        if not failed:
+            break
     assert failed == (["global.epoll59"] if vm.CPUS == 1 else []), text[-4000:]
-    assert len(re.findall(r"^ok ", text, re.MULTILINE)) == 64 - len(failed)
