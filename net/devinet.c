@@ -212,12 +212,13 @@ static int answer(const struct dev_info *d, unsigned cmd, struct ifreq *r)
 		r->ifr_ivalue = (int)d->mtu;
 		return 0;
 	case SIOCGIFINDEX:
+	case SIOCGIFNAME: /* the answer is the name; the question stays */
 		r->ifr_ivalue = d->index;
 		return 0;
 	case SIOCGIFTXQLEN:
 		r->ifr_ivalue = (int)d->txqlen;
 		return 0;
-	default: /* SIOCGIFNAME has the name; SIOCGIFMETRIC, SIOCGIFMAP: all zeros */
+	default: /* SIOCGIFMETRIC, SIOCGIFMAP: all zeros */
 		return 0;
 	}
 }

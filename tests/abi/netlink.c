@@ -397,6 +397,7 @@ static void questions(void)
 	struct ifconf c = {.ifc_len = 0};
 
 	ok(!ioctl(unix_fd, SIOCGIFNAME, &r) && !strcmp(r.ifr_name, "lo"), "SIOCGIFNAME");
+	ok(r.ifr_ifindex == 1, "the index is still there");
 	ok(!ioctl(nl, SIOCGIFINDEX, &r) && r.ifr_ifindex == 1, "SIOCGIFINDEX");
 	r.ifr_ifindex = 987654;
 	fails(ioctl(udp, SIOCGIFNAME, &r), ENODEV);
