@@ -616,9 +616,15 @@ struct file_system_type tmpfs_type = {
 	.kill_super = tmpfs_kill_super,
 };
 
+struct file_system_type ramfs_type = {
+	.name = "ramfs",
+	.fill_super = tmpfs_fill_super,
+	.kill_super = tmpfs_kill_super,
+};
+
 static int __init tmpfs_init(void)
 {
 	file_cache = kmem_cache_create("tmpfs_file", sizeof(struct tmpfs_file), 0);
-	return register_filesystem(&tmpfs_type);
+	return register_filesystem(&tmpfs_type) ?: register_filesystem(&ramfs_type);
 }
 core_initcall(tmpfs_init);

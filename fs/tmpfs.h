@@ -19,12 +19,13 @@ struct tmpfs_sb {
 	atomic64_t used, inodes; /* pages; inodes */
 	s64 max, max_inodes;     /* TMPFS_NO_LIMIT: as many as memory has */
 	u32 mode, uid, gid;      /* of the root */
+	bool ramfs;              /* no limits */
 };
 #define TMPFS_NO_LIMIT INT64_MAX
 
 void tmpfs_evict(struct inode *i);
 
-extern struct file_system_type tmpfs_type;
+extern struct file_system_type tmpfs_type, ramfs_type;
 /* An inode with the operations of its kind; NULL without memory. */
 struct inode *tmpfs_inode(struct super_block *sb, u32 mode);
 bool is_tmpfs_file(const struct file *f); /* a regular one */

@@ -5,6 +5,8 @@
  *	nr_blocks=	the same in pages
  *	nr_inodes=	files, directories and all else that has an inode. 0: no limit
  *	mode=, uid=, gid=	of the root
+ *
+ * ramfs is a tmpfs without limits. Of the options it knows mode= and takes no offence at others.
  */
 #include "fs/tmpfs.h"
 #include "kernel/lib/seq.h"
@@ -12,6 +14,12 @@
 #include "kernel/mm/slab.h"
 
 #define TMPFS_MAGIC 0x01021994u
+#define RAMFS_MAGIC 0x858458f6u
+
+static s64 usual_limit(const struct tmpfs_sb *ts)
+{
+	return ts->ramfs ? TMPFS_NO_LIMIT : (s64)(total_pages / 2);
+}
 
 /* ---- options ---- */
 
@@ -45,6 +53,8 @@ static int parse_option(struct tmpfs_sb *ts, char *name)
 	u64 n;
 	int err;
 
+	if (ts->ramfs && strncmp(name, "mode=", 5))
+		return 0;
 	if (!value)
 		return -EINVAL;
 	*value++ = '\0';
@@ -92,13 +102,13 @@ static void tmpfs_show_options(struct super_block *sb, struct seq *s)
 {
 	const struct tmpfs_sb *ts = sb->s_private;
 
-	if (ts->max != (s64)(total_pages / 2))
+	if (ts->max != usual_limit(ts))
 		seq_printf(s, ",size=%luk",
 			   ts->max == TMPFS_NO_LIMIT ? 0ul : (u64)ts->max * (PAGE_SIZE / 1024));
-	if (ts->max_inodes != (s64)(total_pages / 2))
+	if (ts->max_inodes != usual_limit(ts))
 		seq_printf(s, ",nr_inodes=%lu",
 			   ts->max_inodes == TMPFS_NO_LIMIT ? 0ul : (u64)ts->max_inodes);
-	if (ts->mode != 01777)
+	if (ts->mode != (ts->ramfs ? 0755 : 01777))
 		seq_printf(s, ",mode=%03o", ts->mode);
 	if (ts->uid)
 		seq_printf(s, ",uid=%u", ts->uid);
@@ -152,13 +162,14 @@ int tmpfs_fill_super(struct super_block *sb, const char *options)
 
 	if (!ts)
 		return -ENOMEM;
-	ts->max = ts->max_inodes = (s64)(total_pages / 2);
-	ts->mode = sb->s_type->single ? 0755 : 01777;
+	ts->ramfs = sb->s_type == &ramfs_type;
+	ts->max = ts->max_inodes = usual_limit(ts);
+	ts->mode = sb->s_type->single || ts->ramfs ? 0755 : 01777;
 	ts->uid = current_fsuid();
 	ts->gid = current_fsgid();
 	sb->s_private = ts;
 	sb->s_op = &tmpfs_sops;
-	sb->s_magic = TMPFS_MAGIC;
+	sb->s_magic = ts->ramfs ? RAMFS_MAGIC : TMPFS_MAGIC;
 	sb->s_cache = true;
 	err = parse_options(ts, options) ?: make_root(sb, ts);
 	if (err)

@@ -156,6 +156,24 @@ static void test_options(void)
 	must(umount("m"));
 }
 
+static void test_ramfs(void)
+{
+	struct statfs sf;
+	struct stat st;
+
+	must(mount("ram", "m", "ramfs", 0, "size=lots,colour"));
+	ok(!stat("m", &st) && (st.st_mode & 07777) == 0755, "ramfs belongs to its owner");
+	ok(!statfs("m", &sf) && sf.f_type == 0x858458f6 && !sf.f_blocks && !sf.f_files,
+	   "ramfs has no limits");
+	ok(strstr(line_of("mounts", "ram"), " ramfs rw,relatime 0 0"), "no options");
+	make("m/f", "text");
+	must(umount("m"));
+	must(mount("ram", "m", "ramfs", 0, "mode=700"));
+	ok(strstr(line_of("mounts", "ram"), " ramfs rw,relatime,mode=700 0 0"), "mode=");
+	must(umount("m"));
+	fails(mount("ram", "m", "ramfs", 0, "mode=9"), EINVAL);
+}
+
 /* What somebody writes to does not become read-only. */
 static void test_busy(void)
 {
@@ -401,6 +419,7 @@ int main(int argc, char **argv)
 	must(mkdir("m", 0755));
 	test_read_only();
 	test_options();
+	test_ramfs();
 	test_busy();
 	test_nosuid();
 	test_bind();
