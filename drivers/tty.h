@@ -67,6 +67,7 @@ struct tty {
 	bool exclusive;   /* [lr] TIOCEXCL */
 
 	struct termios2 termios; /* [lr] */
+	struct termios kept;     /* [l] ones where termios stays as it is: TIOCSLCKTRMIOS */
 	struct winsize winsize;  /* [l] */
 
 	bool stopped;           /* [lr] output waits: ^S or tcflow(3) */
@@ -188,7 +189,7 @@ void tty_discard_input(struct tty *tty);
 /* Input has come or was taken: IXOFF asks the other side to stop, or to go on. tty->lock held. */
 void tty_pace(struct tty *tty);
 /* @flush: input that was not read is thrown away. */
-void tty_set_termios(struct tty *tty, const struct termios2 *t, bool flush);
+void tty_set_termios(struct tty *tty, struct termios2 t, bool flush);
 
 /* ---- tty_read.c ---- */
 

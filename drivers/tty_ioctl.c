@@ -105,7 +105,33 @@ static long set_termios(struct tty *tty, unsigned cmd, unsigned first, const voi
 		t.c_ispeed = t.c_ospeed = speed_of(t.c_cflag);
 	/* Neither a pty nor our setting of the serial port has other characters. */
 	t.c_cflag = (t.c_cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
-	tty_set_termios(tty, &t, cmd == first + 2);
+	tty_set_termios(tty, t, cmd == first + 2);
+	return 0;
+}
+
+static long get_kept(struct tty *tty, void __user *arg)
+{
+	struct termios kept;
+	u64 flags;
+
+	spin_lock_irqsave(&tty->lock, flags);
+	kept = tty->kept;
+	spin_unlock_irqrestore(&tty->lock, flags);
+	return copy_to_user(arg, &kept, sizeof(kept)) ? -EFAULT : 0;
+}
+
+static long set_kept(struct tty *tty, const void __user *arg)
+{
+	struct termios kept;
+	u64 flags;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&kept, arg, sizeof(kept)))
+		return -EFAULT;
+	spin_lock_irqsave(&tty->lock, flags);
+	tty->kept = kept;
+	spin_unlock_irqrestore(&tty->lock, flags);
 	return 0;
 }
 
@@ -162,6 +188,10 @@ long tty_ioctl_common(struct tty *tty, struct file *file, unsigned cmd, u64 arg,
 	case TCSETAW:
 	case TCSETAF:
 		return set_termios(tty, cmd, TCSETA, p);
+	case TIOCGLCKTRMIOS:
+		return get_kept(tty, p);
+	case TIOCSLCKTRMIOS:
+		return set_kept(tty, p);
 	case TIOCGWINSZ:
 		return get_winsize(tty, p);
 	case TIOCSWINSZ:

@@ -491,7 +491,29 @@ static bool flow_by_keys(const struct termios2 *t)
 	return (t->c_iflag & IXON) && t->c_cc[VSTOP] == 19 && t->c_cc[VSTART] == 17;
 }
 
-void tty_set_termios(struct tty *tty, const struct termios2 *t, bool flush)
+static void keep(u32 *flags, u32 old, u32 kept)
+{
+	*flags = (*flags & ~kept) | (old & kept);
+}
+
+/* What TIOCSLCKTRMIOS has named stays in @t as it is now. tty->lock held. */
+static void keep_termios(const struct tty *tty, struct termios2 *t)
+{
+	const struct termios2 *old = &tty->termios;
+	const struct termios *kept = &tty->kept;
+
+	keep(&t->c_iflag, old->c_iflag, kept->c_iflag);
+	keep(&t->c_oflag, old->c_oflag, kept->c_oflag);
+	keep(&t->c_cflag, old->c_cflag, kept->c_cflag);
+	keep(&t->c_lflag, old->c_lflag, kept->c_lflag);
+	if (kept->c_line)
+		t->c_line = old->c_line;
+	for (int i = 0; i < NCCS; i++)
+		if (kept->c_cc[i])
+			t->c_cc[i] = old->c_cc[i];
+}
+
+void tty_set_termios(struct tty *tty, struct termios2 t, bool flush)
 {
 	struct input in = {
 		.tty = tty, .wake_readers = true, .wake_writers = true, .made_room = true};
@@ -499,13 +521,14 @@ void tty_set_termios(struct tty *tty, const struct termios2 *t, bool flush)
 	u64 flags;
 
 	spin_lock_irqsave(&tty->lock, flags);
+	keep_termios(tty, &t);
 	canonical = tty_lflag(tty, ICANON);
 	keys = flow_by_keys(&tty->termios);
 	if (flush)
 		tty_discard_input(tty);
-	if ((tty->termios.c_iflag & IXON) && !(t->c_iflag & IXON))
+	if ((tty->termios.c_iflag & IXON) && !(t.c_iflag & IXON))
 		tty_set_flow(tty, false, false);
-	tty->termios = *t;
+	tty->termios = t;
 	/* What was typed so far may be read, as a line without an end or as bytes. */
 	if (canonical != tty_lflag(tty, ICANON)) {
 		tty->literal = false;
@@ -515,7 +538,7 @@ void tty_set_termios(struct tty *tty, const struct termios2 *t, bool flush)
 			tty_set_mark(tty->line_end, tty->head - 1, true);
 		WRITE_ONCE(tty->ready, tty->head);
 	}
-	if (tty->ops->notify && keys != flow_by_keys(t))
+	if (tty->ops->notify && keys != flow_by_keys(&t))
 		tty->ops->notify(tty, keys ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
 	spin_unlock_irqrestore(&tty->lock, flags);
 	input_done(&in);

@@ -130,6 +130,8 @@ struct winsize {
 #define TCSETS2      0x402c542bu
 #define TCSETSW2     0x402c542cu
 #define TCSETSF2     0x402c542du
+#define TIOCGLCKTRMIOS 0x5456
+#define TIOCSLCKTRMIOS 0x5457
 #define TIOCGPTN     0x80045430u
 #define TIOCSPTLCK   0x40045431u
 #define TIOCGDEV     0x80045432u

@@ -4,6 +4,7 @@
  */
 #include "tap.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -119,6 +120,38 @@ static void settings(void)
 	pty_close(p);
 }
 
+/* What root locks stays as it is, whoever sets it. */
+static void kept(void)
+{
+	struct pty p = pty_open();
+	struct termios t;
+	struct ktermios { /* the kernel's: fewer control characters */
+		uint32_t flags[4];
+		uint8_t line, cc[19], behind;
+	} none = {.behind = 7}, some = {.flags[3] = ECHO, .cc[VKILL] = 1}, seen;
+	bool root;
+
+	memset(none.flags, 0xff, sizeof(none.flags));
+	ok(!ioctl(p.s, TIOCGLCKTRMIOS, &none) && !none.flags[0] && !none.flags[3] &&
+		   !none.cc[VKILL] && none.behind == 7,
+	   "nothing is locked");
+	root = !ioctl(p.m, TIOCSLCKTRMIOS, &some);
+	ok(root || errno == EPERM, "TIOCSLCKTRMIOS");
+	ok(!ioctl(p.m, TIOCGLCKTRMIOS, &seen) &&
+		   !memcmp(&seen, root ? &some : &none, offsetof(struct ktermios, behind)),
+	   "TIOCGLCKTRMIOS");
+	must(tcgetattr(p.s, &t));
+	t.c_lflag &= ~(ECHO | ICANON);
+	t.c_cc[VKILL] = 'k';
+	t.c_cc[VINTR] = 'i';
+	ok(!tcsetattr(p.s, TCSANOW, &t) && !tcgetattr(p.s, &t), "the rest can be set");
+	ok(!(t.c_lflag & ICANON) && t.c_cc[VINTR] == 'i', "and was");
+	ok(!(t.c_lflag & ECHO) == !root && t.c_cc[VKILL] == (root ? 21 : 'k'),
+	   "what is locked stays");
+	fails(ioctl(p.s, TIOCGLCKTRMIOS, (void *)8), EFAULT);
+	pty_close(p);
+}
+
 static void queues(void)
 {
 	struct pty p = pty_open();
@@ -210,6 +243,7 @@ int main(void)
 	names();
 	many();
 	settings();
+	kept();
 	queues();
 	packets();
 	stat_fields();

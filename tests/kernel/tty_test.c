@@ -129,7 +129,7 @@ static bool does(const struct typing *t)
 	termios = f->tty.termios;
 	termios.c_iflag = (termios.c_iflag & ~t->clear_iflag) | t->set_iflag;
 	termios.c_lflag &= ~t->clear_lflag;
-	tty_set_termios(&f->tty, &termios, false);
+	tty_set_termios(&f->tty, termios, false);
 	good = tty_receive(&f->tty, (const u8 *)t->typed, n) == n && can_read(&f->tty, t->lines) &&
 	       tty_readable(&f->tty) == (*t->lines != '\0') && !strcmp(f->text, t->echo);
 	kfree(f);
