@@ -182,11 +182,21 @@ static u32 utimes_event(const struct timespec *ts)
 	return ts && ts[0].tv_nsec == UTIME_OMIT ? IN_MODIFY : IN_ATTRIB;
 }
 
+/* As inode.i_atime holds it. What lies beyond becomes the first or the last second that fits. */
+static s64 file_time(const struct timespec *ts)
+{
+	const s64 end = INT64_MAX / (s64)NSEC_PER_SEC - 1;
+
+	if (ts->tv_sec < -end || ts->tv_sec > end)
+		return (ts->tv_sec < 0 ? -end : end) * (s64)NSEC_PER_SEC;
+	return ts->tv_sec * (s64)NSEC_PER_SEC + ts->tv_nsec;
+}
+
 /* ts NULL: both now. Takes over the references of @p. */
 static long do_utimes(struct path *p, const struct timespec *ts)
 {
 	struct inode *i = p->dentry->d_inode;
-	u64 now = ktime_get_real();
+	s64 now = ktime_get_real();
 	bool touch = !ts || (ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
 	int err = mnt_want_write(p->mnt);
 
@@ -198,11 +208,11 @@ static long do_utimes(struct path *p, const struct timespec *ts)
 		if (!ts || ts[0].tv_nsec == UTIME_NOW)
 			i->i_atime = now;
 		else if (ts[0].tv_nsec != UTIME_OMIT)
-			i->i_atime = timespec_to_ns(&ts[0]);
+			i->i_atime = file_time(&ts[0]);
 		if (!ts || ts[1].tv_nsec == UTIME_NOW)
 			i->i_mtime = now;
 		else if (ts[1].tv_nsec != UTIME_OMIT)
-			i->i_mtime = timespec_to_ns(&ts[1]);
+			i->i_mtime = file_time(&ts[1]);
 		i->i_ctime = now;
 		mutex_unlock(&i->i_mutex);
 		notify_dentry(p->dentry, utimes_event(ts));

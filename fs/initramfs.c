@@ -188,7 +188,7 @@ static void set_attributes(const struct member *m)
 		i->i_mode = (i->i_mode & S_IFMT) | (m->mode & 07777);
 	i->i_uid = m->uid;
 	i->i_gid = m->gid;
-	i->i_mtime = (u64)m->mtime * NSEC_PER_SEC;
+	i->i_mtime = m->mtime * (s64)NSEC_PER_SEC;
 	mutex_unlock(&i->i_mutex);
 	path_put(&p);
 }

@@ -13,14 +13,15 @@
 
 /* ---- stat ---- */
 
-static s64 seconds(u64 ns)
+/* Rounded down before 1970, too, so that the rest counts forward. */
+static s64 seconds(s64 ns)
 {
-	return (s64)(ns / NSEC_PER_SEC);
+	return ns / (s64)NSEC_PER_SEC - (ns % (s64)NSEC_PER_SEC < 0);
 }
 
-static s64 rest(u64 ns)
+static s64 rest(s64 ns)
 {
-	return (s64)(ns % NSEC_PER_SEC);
+	return ns - seconds(ns) * (s64)NSEC_PER_SEC;
 }
 
 static int put_stat(struct stat __user *to, const struct kstat *k)
@@ -164,7 +165,7 @@ static u32 dev_minor(u64 dev)
 	return ((u32)dev & 0xff) | ((u32)(dev >> 12) & 0xfff00);
 }
 
-static struct statx_timestamp timestamp(u64 ns)
+static struct statx_timestamp timestamp(s64 ns)
 {
 	return (struct statx_timestamp){seconds(ns), (u32)rest(ns), 0};
 }

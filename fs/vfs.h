@@ -60,7 +60,7 @@ struct inode {
 	u32 i_uid, i_gid;                    /* [i] */
 	loff_t i_size;                       /* [i] */
 	u64 i_rdev;                          /* [I] for device nodes */
-	u64 i_atime, i_mtime, i_ctime;       /* [i] CLOCK_REALTIME ns */
+	s64 i_atime, i_mtime, i_ctime;       /* [i] CLOCK_REALTIME ns; before 1970 negative */
 	struct super_block *i_sb;            /* [I] */
 	const struct inode_operations *i_op; /* [I] */
 	const struct file_operations *i_fop; /* [I] */

@@ -34,7 +34,8 @@ struct stat {
 
 /* The kernel's own form, from which stat and statx are filled. Times in CLOCK_REALTIME ns. */
 struct kstat {
-	u64 dev, ino, rdev, size, blksize, blocks, atime, mtime, ctime;
+	u64 dev, ino, rdev, size, blksize, blocks;
+	s64 atime, mtime, ctime; /* ns */
 	u32 mode, nlink, uid, gid;
 };
 

@@ -382,6 +382,14 @@ static void test_stat(void)
 	ok(!futimens(fd, ts) && !fstat(fd, &st) && st.st_atim.tv_sec == 1000 &&
 		   st.st_mtim.tv_sec > 1000000,
 	   "UTIME_OMIT and UTIME_NOW");
+	ts[0] = (struct timespec){-3, 250000000};
+	ts[1] = (struct timespec){-1, 0};
+	ok(!futimens(fd, ts) && !fstat(fd, &st) && st.st_atim.tv_sec == -3 &&
+		   st.st_atim.tv_nsec == 250000000 && st.st_mtim.tv_sec == -1 &&
+		   st.st_mtim.tv_nsec == 0,
+	   "there were files before 1970");
+	ts[0].tv_sec = ts[1].tv_sec = 9000000000;
+	ok(!futimens(fd, ts) && !fstat(fd, &st) && st.st_atim.tv_sec == 9000000000, "and in 2255");
 	before = st;
 	ok(write(fd, "y", 1) == 1 && !fstat(fd, &st) && st.st_ino == before.st_ino &&
 		   st.st_size == 2,
