@@ -107,7 +107,7 @@ help:
 	@echo '  pcap     as run, with a capture of the network card in $$BUILD/pollux.pcap'
 	@echo '  demo     the road of one message, stop by stop; MODEL=epoll select poll blocking ...'
 	@echo '  check    format, lints, layer arrows, static analysis, warnings as errors'
-	@echo '  bench    guest instructions a system call costs'
+	@echo '  bench    guest instructions a system call costs; LINUX=1: beside Debian'\''s Linux'
 	@echo '  all      the kernel and the ISO (the default); kernel, iso, user: each alone'
 	@echo '  deps     only install what is missing to build and run'
 	@echo '  clean    remove $$BUILD'

@@ -22,10 +22,23 @@ test:
 
 include tests/conformance/conformance.mk
 
+# BENCH=PART picks, LINUX=1 measures Debian's Linux as well.
+LINUX ?= 0
+LINUX_DIR := $(BUILD)/linux
+
+$(LINUX_DIR).ready: tests/bench/linux.sh user/debs.sh
+	$(Q)tests/bench/linux.sh $(LINUX_DIR) $(DOWNLOADS)
+	@touch $@
+
+$(BUILD)/initramfs-bench-linux.cpio: $(BENCHFS) $(LINUX_DIR).ready $(wildcard tests/bench/linux/*)
+	$(Q)user/pack.sh /dev/null $@.part tests/bench/linux $(LINUX_DIR)/root && \
+		cat $(BENCHFS) $@.part >$@ && rm $@.part
+
 .PHONY: bench
 bench:
-	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory iso user
-	$(Q)/usr/bin/python3 -B tests/bench/run.py $(BENCH)
+	+$(Q)CC='$(CROSS)$(CC)' tests/deps.sh test && $(MAKE) --no-print-directory kernel user \
+		$(if $(filter 1,$(LINUX)),$(BUILD)/initramfs-bench-linux.cpio)
+	$(Q)/usr/bin/python3 -B tests/bench/run.py $(if $(filter 1,$(LINUX)),--linux) $(BENCH)
 
 # Everything that can be said of the code without running it. The build in which a warning is an error
 # has a folder of its own, so that its objects never mix with the others.

@@ -86,5 +86,11 @@ $(TESTFS): $(ROOTFS) $(TEST_BIN) $(BENCH_BIN) $(STRESS_BIN) $(DYNAMIC_BIN) $(DYN
 	$(Q)user/pack.sh $(TESTFS_LIST) $@.part tests/root $(DYNAMIC) && \
 		cat $(ROOTFS) $@.part >$@ && rm $@.part
 
+# The bench's, short: what it holds is memory in use.
+BENCHFS := $(BUILD)/initramfs-bench.cpio
+$(BENCHFS): $(ROOTFS) $(BENCH_BIN) $(BUILD)/user/tests/agent user/pack.sh
+	@echo '$(BENCH_BIN) $(BUILD)/user/tests/agent' >$@.list
+	$(Q)user/pack.sh $@.list $@.part && cat $(ROOTFS) $@.part >$@ && rm $@.part $@.list
+
 .PHONY: user FORCE
-user: $(ROOTFS) $(TESTFS)
+user: $(ROOTFS) $(TESTFS) $(BENCHFS)

@@ -111,11 +111,14 @@ class Machine:
             tests/guest/agent.c, which run(), spawn() and their like talk to
     initrd  another initramfs than that of the tests
     net     "user", "tap" (root), "auto": tap where it is to be had, or None
-    icount  one instruction, one nanosecond of the guest's time
+    icount  one instruction, one nanosecond of the guest's time; while it idles, time is skipped
+            ("off") or passes as it does outside ("on"): QEMU's "sleep"
+    kernel  another kernel than this build's
     """
 
-    def __init__(self, append="", boot="kernel", net="auto", cpus=None, mem=None, icount=False,
-                 forward=(7, 8), name="pollux", qemu_args=(), shell=False, initrd=None):
+    def __init__(self, append="", boot="kernel", net="auto", cpus=None, mem=None, icount=None,
+                 forward=(7, 8), name="pollux", qemu_args=(), shell=False, initrd=None,
+                 kernel=None):
         self.append, self.boot, self.name = append, boot, name
         self.cpus, self.mem = cpus or CPUS, mem or MEM
         self.icount, self.qemu_args = icount, list(qemu_args)
@@ -125,6 +128,7 @@ class Machine:
         self.ports = dict(zip(forward, _free_ports(len(forward))))
         self.shell = shell or boot != "kernel"
         self.initrd = initrd or os.path.join(BUILD, "initramfs-tests.cpio")
+        self.kernel = kernel or os.path.join(BUILD, "pollux.elf")
         self.network = None
         self.process = self.qmp = None
         self.console, self.pos, self.eof = "", 0, False
@@ -141,8 +145,10 @@ class Machine:
             self.network = netns.Network()
         os.makedirs(os.path.join(BUILD, "console"), exist_ok=True)
         self.log_path = os.path.join(BUILD, "console", f"{self.name}.log")
+        command = self._command()
+        self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self._command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, bufsize=0, preexec_fn=_die_with_parent)
         threading.Thread(target=self._read_console, daemon=True).start()
         try:
@@ -173,8 +179,9 @@ class Machine:
         return os.path.join(self.dir.name, "qmp")
 
     def _command(self):
-        cmd = [QEMU, "-M", "pc", "-accel", ACCEL if not self.icount else "tcg",
-               "-cpu", "host" if ACCEL == "kvm" else "max", "-m", str(self.mem),
+        accel = "tcg" if self.icount else ACCEL
+        cmd = [QEMU, "-M", "pc", "-accel", accel,
+               "-cpu", "host" if accel == "kvm" else "max", "-m", str(self.mem),
                "-smp", str(self.cpus), "-no-reboot", "-display", "none", "-monitor", "none",
                "-serial", "stdio", "-qmp", f"unix:{self._qmp_path()},server=on,wait=off"]
         append = self.append + (" leakcheck=1" if SAN else "")
@@ -192,14 +199,13 @@ class Machine:
         else:
             cmd += ["-nic", "none"]
         if self.boot == "kernel":
-            cmd += ["-kernel", os.path.join(BUILD, "pollux.elf"),
-                    "-initrd", self.initrd, "-append", append.strip()]
+            cmd += ["-kernel", self.kernel, "-initrd", self.initrd, "-append", append.strip()]
         else:
             cmd += ["-boot", "d", "-cdrom", os.path.join(BUILD, "pollux.iso")]
         if self.boot == "uefi":
             cmd += ["-bios", "/usr/share/ovmf/OVMF.fd"]
         if self.icount:
-            cmd += ["-icount", "shift=0,sleep=off"]
+            cmd += ["-icount", f"shift=0,sleep={self.icount}"]
         cmd += self.qemu_args
         return self.network.command(*cmd) if self.network else cmd
 
@@ -387,6 +393,10 @@ class Machine:
         s.connect((self.network.guest, port) if self.network else ("127.0.0.1", self.ports[port]))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
+
+    def instructions(self):
+        """How many it has executed, with icount: exact while it idles."""
+        return self.qmp("query-replay")["icount"]
 
     def link(self, up):
         """Plugs the network cable in or out."""
