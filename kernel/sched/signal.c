@@ -250,7 +250,8 @@ static void complete_signal(struct sighand *sh, struct signal_struct *g, struct 
 		target = wants_signal(t, sig) ? t : NULL;
 	} else if (wants_signal(g->leader, sig)) {
 		target = g->leader;
-	} else if (g->nr_threads > 1) {
+	} else {
+		/* The leader may be dead and another thread the only one, so nr_threads tells nothing. */
 		list_for_each_entry(i, &g->threads, thread_link) {
 			if (wants_signal(i, sig)) {
 				target = i;

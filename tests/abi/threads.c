@@ -354,6 +354,39 @@ static void test_signals(void)
 	signal(SIGUSR1, SIG_DFL);
 }
 
+/* Alone, once the first thread has ended. */
+static void *last_thread(void *arg)
+{
+	char leader[16];
+
+	snprintf(leader, sizeof(leader), "%d", getpid());
+	for (int i = 0; i < 1000 && *proc_stat(leader) != 'Z'; i++)
+		nap(1);
+	signal(SIGUSR1, note_thread);
+	kill(getpid(), SIGUSR1);
+	if (handled_by != syscall(SYS_gettid))
+		_exit(1);
+	kill(getpid(), SIGUSR2);
+	_exit(2);
+}
+
+static void test_last_thread(void)
+{
+	int status = -1;
+	pid_t pid = must(fork());
+
+	if (!pid) {
+		pthread_t t;
+
+		handled_by = 0;
+		pthread_create(&t, NULL, last_thread, NULL);
+		exit_thread();
+	}
+	waitpid(pid, &status, 0);
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2,
+	   "signals to the process reach its last thread, though the first has ended");
+}
+
 static void test_process(void)
 {
 	int status;
@@ -392,6 +425,7 @@ int main(int argc, char **argv)
 	test_threads();
 	test_robust();
 	test_signals();
+	test_last_thread();
 	test_process();
 	return tap_done();
 }
