@@ -6,7 +6,7 @@
  *
  * A session gets its terminal when its leader, who has none, opens one that is nobody's (unless with
  * O_NOCTTY), or asks for it with TIOCSCTTY. It loses it when the leader ends or gives it up, or when the
- * terminal is hung up.
+ * terminal is hung up, which vhangup(2) does.
  *
  * LOCKING: tasklist_lock guards struct ctty and every signal_struct's tty. Such a pointer holds no
  * reference; a terminal that goes away takes them all back first, under that lock, and after its files
@@ -15,6 +15,7 @@
 #include "drivers/tty.h"
 
 #include "fs/vfs.h"
+#include "kernel/cpu/syscall.h"
 #include "kernel/exec/cred.h"
 #include "kernel/exec/process.h"
 #include "kernel/lib/init.h"
@@ -215,9 +216,10 @@ long tty_ioctl_job(struct tty *tty, struct file *file, unsigned cmd, u64 arg, bo
 	}
 }
 
-/* ---- /dev/tty ---- */
+/* ---- current's terminal ---- */
 
-static int current_tty_open(struct inode *inode, struct file *file)
+/* A reference to it, or NULL. */
+static struct tty *get_current_tty(void)
 {
 	struct tty *tty;
 	u64 flags;
@@ -227,6 +229,28 @@ static int current_tty_open(struct inode *inode, struct file *file)
 	if (tty)
 		tty_get(tty);
 	spin_unlock_irqrestore(&tasklist_lock, flags);
+	return tty;
+}
+
+/* For a login: whoever was there before reads the end, so that nobody reads along. */
+SYSCALL_DEFINE0(vhangup)
+{
+	struct tty *tty;
+
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	tty = get_current_tty();
+	if (tty) {
+		tty_hangup(tty, false, false);
+		tty_put(tty);
+	}
+	return 0;
+}
+
+static int current_tty_open(struct inode *inode, struct file *file)
+{
+	struct tty *tty = get_current_tty();
+
 	return tty ? tty_open_file(tty, file, false) : -ENXIO;
 }
 

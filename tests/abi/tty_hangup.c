@@ -190,6 +190,49 @@ static void leader_survives(void)
 	ok(status == 0, "a leader that survives its own SIGHUP has lost its terminal");
 }
 
+/* In a session whose terminal is the slave: vhangup(2), if that is allowed. 0: as it should be. */
+static int hang_up(struct pty p)
+{
+	struct sigaction sa = {.sa_handler = note};
+	struct termios t;
+	char c;
+
+	sigaction(SIGHUP, &sa, NULL);
+	setsid();
+	if (ioctl(p.s, TIOCSCTTY, 0))
+		return 1;
+	if (vhangup())
+		return errno != EPERM || tcgetattr(p.s, &t);
+	if (!got[SIGHUP] || read(p.s, &c, 1) != 0 || tcgetattr(p.s, &t) != -1 || errno != EIO)
+		return 2;
+	if (open("/dev/tty", O_RDWR) != -1 || errno != ENXIO)
+		return 3;
+	return vhangup() ? 4 : 0; /* nothing there to hang up */
+}
+
+static void vhangups(void)
+{
+	struct pty p = pty_open();
+	int status;
+	pid_t pid = must(fork());
+
+	if (!pid)
+		_exit(hang_up(p));
+	must(waitpid(pid, &status, 0));
+	ok(status == 0, "vhangup ends what was open");
+	close(p.s);
+	p.s = must(open(ptsname(p.m), O_RDWR | O_NOCTTY));
+	ok(put(p.s, "new\n") && sees(p.m, "new\r\n"), "the terminal can be opened again");
+	if (!must(fork())) {
+		if (!geteuid())
+			must(setuid(1234));
+		_exit(!vhangup() || errno != EPERM);
+	}
+	wait(&status);
+	ok(status == 0, "it is for CAP_SYS_TTY_CONFIG");
+	pty_close(p);
+}
+
 /* A leader ends: its job in the foreground gets SIGHUP, and the pair goes on with another session. */
 static void leader_ends(void)
 {
@@ -280,6 +323,7 @@ int main(void)
 	edges();
 	leader_is_told();
 	leader_survives();
+	vhangups();
 	leader_ends();
 	stopped_job();
 	return tap_done();
