@@ -362,7 +362,9 @@ void protect_range(struct mm *mm, struct vm_area *vma, u64 start, u64 end)
 
 /* ---- copying, moving ---- */
 
-/* The entries [addr, end), all in one table, that begin at *spte. */
+/* The entries [addr, end), all in one table, that begin at *spte. Those of the zero page are left
+ * out, they are found again by faulting: a large table that is read and hardly ever written would
+ * cost each child page tables of its own. */
 static int copy_entries(struct mm *dst, u64 *spte, u64 addr, u64 end, bool cow)
 {
 	u32 left = virt_to_page(spte)->inuse;
@@ -376,6 +378,9 @@ static int copy_entries(struct mm *dst, u64 *spte, u64 addr, u64 end, bool cow)
 		if (!e)
 			continue;
 		left--;
+		p = pte_page(e);
+		if (p->flags & PG_RESERVED)
+			continue;
 		if (!dpte) {
 			dpte = pte_make(dst->pgd, addr);
 			if (!dpte)
@@ -386,12 +391,9 @@ static int copy_entries(struct mm *dst, u64 *spte, u64 addr, u64 end, bool cow)
 			e &= ~PTE_W;
 			WRITE_ONCE(*spte, e);
 		}
-		p = pte_page(e);
-		if (!(p->flags & PG_RESERVED)) {
-			get_page(p);
-			nr_pages++;
-			nr_shared += !(p->flags & PG_ANON);
-		}
+		get_page(p);
+		nr_pages++;
+		nr_shared += !(p->flags & PG_ANON);
 		*dpte = e;
 		dtable->inuse++;
 	}

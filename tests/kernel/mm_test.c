@@ -454,6 +454,30 @@ KTEST(mm_dup_cow)
 	mm_put(a);
 }
 
+/* Memory that was only read is no page of the child's, and costs it no page table. */
+KTEST(mm_dup_leaves_zeroes)
+{
+	struct mm *a = mm_alloc(), *b;
+	u64 next, far = AT + 1024 * PAGE_SIZE;
+	char text[2] = "x";
+	int code;
+
+	EXPECT(a);
+	EXPECT(do_mmap(a, AT, 2048 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, NULL, 0) == (long)AT);
+	EXPECT(!handle_mm_fault(a, AT, false, false, &code));
+	EXPECT(!handle_mm_fault(a, AT + PAGE_SIZE, true, false, &code));
+	EXPECT(!handle_mm_fault(a, far, false, false, &code));
+
+	b = mm_dup(a);
+	EXPECT(b && b->nr_pages == 1);
+	EXPECT(!*pte_find(b->pgd, AT, &next) && *pte_find(b->pgd, AT + PAGE_SIZE, &next));
+	EXPECT(*pte_find(a->pgd, far, &next) && !pte_find(b->pgd, far, &next));
+	EXPECT(mm_access(b, far, text, 1, 0) == 1 && !text[0]);
+	mm_put(b);
+	mm_put(a);
+}
+
 /* ---- the reverse map ---- */
 
 static struct address_space test_mapping;
