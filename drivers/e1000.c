@@ -518,6 +518,18 @@ static void __init start_card(struct e1000 *e)
 	wr(e, E1000_RCTL, RCTL_EN | RCTL_BAM | RCTL_SECRC);
 }
 
+/*
+ * Opens the filter for a multicast address: bits 47 to 36 of it are the number of a bit in a table, 13.5.1.
+ * Many addresses share a bit, so that what comes is filtered again above, and no bit is ever cleared.
+ */
+static void e1000_hear(struct net_device *dev, const u8 mac[6])
+{
+	struct e1000 *e = dev->priv;
+	u32 bit = (u32)mac[5] << 4 | mac[4] >> 4, reg = E1000_MTA + 4 * (bit / 32);
+
+	wr(e, reg, rd(e, reg) | 1u << bit % 32);
+}
+
 static int __init e1000_probe(struct pci_dev *pci)
 {
 	struct e1000 *e = kzalloc(sizeof(*e), GFP_KERNEL);
@@ -542,6 +554,7 @@ static int __init e1000_probe(struct pci_dev *pci)
 	e->dev.xmit = e1000_xmit;
 	e->dev.refresh_stats = e1000_refresh_stats;
 	e->dev.reclaim = e1000_reclaim;
+	e->dev.hear = e1000_hear;
 	e->dev.priv = e;
 	e->napi.poll = e1000_poll;
 	timer_setup(&e->tx_timer, tx_timer_fn);

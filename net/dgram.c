@@ -21,9 +21,8 @@
 #include "net/dgram.h"
 #include "net/net.h"
 
-#define FRAME_TRUESIZE        2048u /* what a received frame pins */
-#define IP_MAX_PACKET         65535u
-#define DEFAULT_MULTICAST_TTL 1
+#define FRAME_TRUESIZE 2048u /* what a received frame pins */
+#define IP_MAX_PACKET  65535u
 
 struct dgram {
 	struct list_head link;
@@ -56,15 +55,14 @@ static void dgram_free(struct dgram *d)
 struct inet_pktinfo dgram_packet_info(const struct sock *sk)
 {
 	const struct netif *netif = ip_current_input_netif();
-	u32 daddr = ip4_current_dest_addr()->addr;
+	const ip4_addr_t *dest = ip4_current_dest_addr();
+	bool many = ip4_addr_isbroadcast(dest, netif) || ip4_addr_ismulticast(dest);
 
 	return (struct inet_pktinfo){
 		.stamp = unlikely(sock_flag(sk, SOCK_RCVTSTAMP)) ? ktime_get_real() : 0,
-		.daddr = daddr,
-		/* A broadcast is answered with the interface's address. */
-		.laddr = ip4_addr_isbroadcast(ip4_current_dest_addr(), netif)
-				 ? netif_ip4_addr(netif)->addr
-				 : daddr,
+		.daddr = dest->addr,
+		/* What went to many is answered with the interface's address. */
+		.laddr = many ? netif_ip4_addr(netif)->addr : dest->addr,
 		.ifindex = netif_get_index(netif),
 		.ttl = IPH_TTL(ip4_current_header()),
 		.tos = IPH_TOS(ip4_current_header()),
@@ -81,8 +79,8 @@ bool dgram_charge(struct dgram_sock *dg, u32 truesize)
 
 void dgram_queue(struct dgram_sock *dg, struct pbuf *p, u32 saddr, u16 sport)
 {
+	struct dgram *d = mc_allows(dg) ? kmem_cache_alloc(dgram_cache, GFP_ATOMIC) : NULL;
 	struct sock *sk = &dg->inet.sk;
-	struct dgram *d = kmem_cache_alloc(dgram_cache, GFP_ATOMIC);
 	bool queued;
 
 	if (!d) {
@@ -275,7 +273,7 @@ static int dgram_transmit(struct dgram_sock *dg, struct pbuf *p, const ip_addr_t
 	int err;
 
 	lock_net();
-	err = dgram_check_route(dg, dest, how->ifindex, &netif);
+	err = dgram_check_route(dg, dest, how->ifindex ?: mc_interface(dg, dest), &netif);
 	if (!err && how->saddr && inet_check_local(how->saddr))
 		err = -ENETUNREACH;
 	if (!err && dgram_too_long(dg, p, netif))
@@ -329,6 +327,8 @@ static ssize_t dgram_sendmsg(struct sock *sk, struct msghdr *m)
 	p = pbuf_alloc(PBUF_TRANSPORT, (u16)len, PBUF_RAM);
 	if (!p)
 		return -ENOBUFS;
+	if (ip_addr_ismulticast(&dest) && READ_ONCE(dg->mc_loop))
+		p->flags |= PBUF_FLAG_MCASTLOOP;
 	if (copy_from_iter(p->payload, len, m->iter) < len)
 		err = -EFAULT;
 	else
@@ -387,7 +387,7 @@ static int dgram_connect_locked(struct dgram_sock *dg, const ip_addr_t *dest, u1
 
 	/* Routed as if new: the address that an earlier connect() chose may not fit. */
 	pcb->local_ip.addr = dg->bound_ip;
-	err = dgram_check_route(dg, dest, dg->inet.sk.bound_dev, &netif);
+	err = dgram_check_route(dg, dest, dg->inet.sk.bound_dev ?: mc_interface(dg, dest), &netif);
 	if (!err)
 		err = dg->proto->connect(dg, dest, port);
 	if (err)
@@ -499,30 +499,15 @@ static void dgram_apply(struct sock *sk)
 
 /* ---- options, ip(7) ---- */
 
-static bool is_multicast_option(int level, int name)
-{
-	return level == SOL_IP && (name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP);
-}
-
 static int dgram_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
 {
 	struct dgram_sock *dg = dgram_sk(sk);
-	int v, err;
 
 	if (level == SOL_RAW && sk->type == SOCK_RAW)
 		return raw_setsockopt(sk, name, val, len);
-	if (!is_multicast_option(level, name))
-		return inet_setsockopt(sk, level, name, val, len);
-	err = inet_get_value(&v, val, len);
-	if (err)
-		return err;
-	if (len < 1 || (name == IP_MULTICAST_TTL && (v < -1 || v > 255)))
-		return -EINVAL;
-	if (name == IP_MULTICAST_TTL)
-		WRITE_ONCE(dg->mc_ttl, (u8)(v == -1 ? DEFAULT_MULTICAST_TTL : v));
-	else
-		WRITE_ONCE(dg->mc_loop, v);
-	return 0;
+	if (is_mc_option(level, name))
+		return mc_setsockopt(dg, name, val, len);
+	return inet_setsockopt(sk, level, name, val, len);
 }
 
 static int dgram_getsockopt(struct sock *sk, int level, int name, void __user *val, int __user *len)
@@ -531,11 +516,9 @@ static int dgram_getsockopt(struct sock *sk, int level, int name, void __user *v
 
 	if (level == SOL_RAW && sk->type == SOCK_RAW)
 		return raw_getsockopt(sk, name, val, len);
-	if (!is_multicast_option(level, name))
-		return inet_getsockopt(sk, level, name, val, len);
-	return inet_put_value(name == IP_MULTICAST_TTL ? READ_ONCE(dg->mc_ttl)
-						       : READ_ONCE(dg->mc_loop),
-			      val, len);
+	if (is_mc_option(level, name))
+		return mc_getsockopt(dg, name, val, len);
+	return inet_getsockopt(sk, level, name, val, len);
 }
 
 /* ---- life ---- */
@@ -546,6 +529,7 @@ static void dgram_release(struct sock *sk)
 	struct dgram *d, *next;
 
 	lock_net();
+	mc_release(dg);
 	dg->proto->remove(dg);
 	unlock_net();
 	list_for_each_entry_safe(d, next, &dg->rx, link)
@@ -579,8 +563,7 @@ struct sock *dgram_sock_create(const struct dgram_proto *proto, int type, int pr
 		return ERR_PTR(-ENOMEM);
 	inet_init_sock(sk, type, protocol);
 	dg->proto = proto;
-	dg->mc_ttl = DEFAULT_MULTICAST_TTL;
-	dg->mc_loop = true;
+	mc_init(dg);
 	INIT_LIST_HEAD(&dg->rx);
 	INIT_LIST_HEAD(&dg->errors);
 	lock_net();

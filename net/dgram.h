@@ -28,8 +28,12 @@ struct dgram_sock {
 	struct list_head errors; /* [q] struct inet_err, oldest first */
 	u32 rx_truesize;         /* [q] memory that both pin */
 	u32 bound_ip;            /* [N] bind(2)'s address, to which disconnecting goes back */
+	struct list_head groups; /* [N] struct mc_member */
+	u32 mc_addr;             /* [N] IP_MULTICAST_IF, network byte order, 0: none */
+	u8 mc_index;             /* [N] its interface, 0: by the route */
 	u8 mc_ttl;               /* [a] IP_MULTICAST_TTL */
-	bool mc_loop;            /* [a] IP_MULTICAST_LOOP: kept, no effect */
+	bool mc_loop;            /* [a] IP_MULTICAST_LOOP */
+	bool mc_all;             /* [N] IP_MULTICAST_ALL */
 	u32 icmp_filter;         /* [a] ICMP_FILTER: bit n drops ICMP messages of type n */
 };
 
@@ -66,6 +70,19 @@ void dgram_queue(struct dgram_sock *dg, struct pbuf *p, u32 saddr, u16 sport);
 struct inet_pktinfo dgram_packet_info(const struct sock *sk);
 /* Is there room for @truesize more bytes? Then they are counted. sk->lock held. */
 bool dgram_charge(struct dgram_sock *dg, u32 truesize);
+
+/* dgram_mcast.c: groups. */
+
+void mc_init(struct dgram_sock *dg);
+/* Leaves all groups. net_lock held. */
+void mc_release(struct dgram_sock *dg);
+bool is_mc_option(int level, int name);
+int mc_setsockopt(struct dgram_sock *dg, int name, const void __user *val, int len);
+int mc_getsockopt(struct dgram_sock *dg, int name, void __user *val, int __user *len);
+/* Does the socket want what is coming in? net_lock held. */
+bool mc_allows(const struct dgram_sock *dg);
+/* The interface by which the socket sends to @dest if nothing else says so, or 0. net_lock held. */
+u8 mc_interface(const struct dgram_sock *dg, const ip_addr_t *dest);
 
 /* dgram_err.c */
 

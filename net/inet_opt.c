@@ -99,12 +99,29 @@ int inet_put_value(int v, void __user *val, int __user *ulen)
 	return sockopt_put(&byte, 1, val, ulen);
 }
 
+/* What is not known here: groups are for datagrams. */
+static int unknown_option(int name)
+{
+	switch (name) {
+	case IP_ADD_MEMBERSHIP:
+	case IP_DROP_MEMBERSHIP:
+		return -EPROTO;
+	case IP_MULTICAST_IF:
+	case IP_MULTICAST_TTL:
+		return -EINVAL;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
 int inet_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len)
 {
 	int v, err;
 
-	if (level != SOL_IP || !ip_option_known(sk, name))
+	if (level != SOL_IP)
 		return -ENOPROTOOPT;
+	if (!ip_option_known(sk, name))
+		return unknown_option(name);
 	err = inet_get_value(&v, val, len);
 	if (!err)
 		err = set_ip_option(sk, name, v, len);

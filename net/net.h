@@ -55,6 +55,8 @@ struct net_device {
 	void (*refresh_stats)(struct net_device *dev); /* NULL or reads the card's counters */
 	/* NULL, or drops the references to frames that the card is done with. net_lock held. */
 	void (*reclaim)(struct net_device *dev);
+	/* From now on the card takes frames for the multicast address @mac, too. net_lock held. */
+	void (*hear)(struct net_device *dev, const u8 mac[6]);
 	void *priv;
 	struct pbuf *early[NETDEV_MAX_EARLY]; /* [net_lock] see netdev.c */
 	unsigned nr_early;                    /* [net_lock] */

@@ -1,11 +1,12 @@
 /*
  * Network devices, as the stack sees them: a driver registers a struct net_device and from then on
- * exchanges frames with lwIP through four functions.
+ * exchanges frames with lwIP through five functions.
  *
  *	driver  → netif_receive(dev, p)      a frame has come in; lwIP takes it from ethernet_input() on
  *	driver  → netif_carrier(dev, up)     the cable
  *	lwIP    → dev->xmit(dev, p)          a frame goes out
  *	timers  → dev->reclaim(dev)          give back what is out
+ *	IGMP    → dev->hear(dev, mac)        let frames for a group in
  *
  * IP is started here, too: by DHCP, or as the command line says:
  *
@@ -28,6 +29,7 @@
 #include "kernel/trace/trace.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
+#include "lwip/igmp.h"
 #include "lwip/init.h"
 #include "lwip/netif.h"
 #include "net/devinet.h"
@@ -119,8 +121,8 @@ static struct {
 	struct napi_struct napi;
 } lo_queue;
 
-/* lwIP's netif->output: an IP packet to an address of ours. */
-static err_t lo_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *dest)
+/* Queues a copy of an IP packet, which then comes in by @netif. */
+static err_t loop_back(struct netif *netif, struct pbuf *p)
 {
 	struct pbuf *q = NULL;
 
@@ -131,6 +133,7 @@ static err_t lo_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *de
 		return ERR_MEM;
 	}
 	pbuf_copy_partial(p, q->payload, p->tot_len, 0);
+	q->if_idx = netif_get_index(netif);
 	lo.stats.tx_packets++;
 	lo.stats.tx_bytes += p->tot_len;
 	if (lo_queue.head)
@@ -143,6 +146,16 @@ static err_t lo_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *de
 	return ERR_OK;
 }
 
+/* lwIP's netif->output: an IP packet to an address of ours, or to a group by this interface. */
+static err_t lo_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *dest)
+{
+	/* There are no routers here who would want to know of groups. */
+	if (ip4_addr_ismulticast(dest) &&
+	    IPH_PROTO((const struct ip_hdr *)p->payload) == IP_PROTO_IGMP)
+		return ERR_OK;
+	return loop_back(netif, p);
+}
+
 static int lo_poll(struct napi_struct *n, int budget)
 {
 	struct pbuf *p;
@@ -152,10 +165,9 @@ static int lo_poll(struct napi_struct *n, int budget)
 		lo_queue.head = p->next;
 		lo_queue.len--;
 		p->next = NULL;
-		p->if_idx = netif_get_index(&lo_netif);
 		lo.stats.rx_packets++;
 		lo.stats.rx_bytes += p->tot_len;
-		ip4_input(p, &lo_netif);
+		ip4_input(p, netif_get_by_index(p->if_idx));
 	}
 	if (done < budget)
 		napi_complete(n);
@@ -167,6 +179,7 @@ static err_t lo_netif_init(struct netif *netif)
 	netif->name[0] = 'l';
 	netif->name[1] = 'o';
 	netif->mtu = 65535;
+	netif->flags = NETIF_FLAG_IGMP;
 	netif->output = lo_output;
 	NETIF_SET_CHECKSUM_CTRL(netif, LO_CHECKSUMS);
 	return ERR_OK;
@@ -198,7 +211,10 @@ fs_initcall(net_init);
 static err_t eth_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *dest)
 {
 	if (dest->addr == netif_ip4_addr(netif)->addr)
-		return lo_output(&lo_netif, p, dest);
+		return loop_back(&lo_netif, p);
+	/* IP_MULTICAST_LOOP: a member of a group hears what its host sends there. */
+	if (unlikely(p->flags & PBUF_FLAG_MCASTLOOP) && igmp_lookfor_group(netif, dest))
+		loop_back(netif, p);
 	return etharp_output(netif, p, dest);
 }
 
@@ -222,6 +238,18 @@ static err_t eth_linkoutput(struct netif *netif, struct pbuf *p)
 	return ERR_OK;
 }
 
+/* lwIP's netif->igmp_mac_filter: the Ethernet address of a group is its last 23 bits, RFC 1112 6.4. */
+static err_t eth_igmp_filter(struct netif *netif, const ip4_addr_t *group,
+			     enum netif_mac_filter_action action)
+{
+	struct net_device *dev = netif->state;
+	u8 mac[6] = {0x01, 0x00, 0x5e, ip4_addr2(group) & 0x7f, ip4_addr3(group), ip4_addr4(group)};
+
+	if (dev->hear && action == NETIF_ADD_MAC_FILTER)
+		dev->hear(dev, mac);
+	return ERR_OK;
+}
+
 static err_t eth_netif_init(struct netif *netif)
 {
 	struct net_device *dev = netif->state;
@@ -231,9 +259,11 @@ static err_t eth_netif_init(struct netif *netif)
 	netif->mtu = (u16)dev->mtu;
 	netif->hwaddr_len = ETH_HWADDR_LEN;
 	memcpy(netif->hwaddr, dev->mac, ETH_HWADDR_LEN);
-	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+	netif->flags =
+		NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP;
 	netif->output = eth_output;
 	netif->linkoutput = eth_linkoutput;
+	netif_set_igmp_mac_filter(netif, eth_igmp_filter);
 	netif_set_hostname(netif, "pollux");
 	return ERR_OK;
 }

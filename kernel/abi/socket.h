@@ -175,12 +175,23 @@ struct linger {
 #define IP_RECVTOS		13
 #define IP_FREEBIND		15
 #define IP_BIND_ADDRESS_NO_PORT 24
+#define IP_MULTICAST_IF		32
 #define IP_MULTICAST_TTL	33
 #define IP_MULTICAST_LOOP	34
+#define IP_ADD_MEMBERSHIP	35
+#define IP_DROP_MEMBERSHIP	36
+#define IP_MULTICAST_ALL	49
 
 #define IP_PMTUDISC_WANT 1
 #define IP_PMTUDISC_DO	 2
 #define IP_PMTUDISC_OMIT 5
+
+/* IP_ADD_MEMBERSHIP: the interface by its index, else by an address, else by the route. Without the
+ * index it is a struct ip_mreq. Addresses in network byte order. */
+struct ip_mreqn {
+	u32 imr_multiaddr, imr_address;
+	int imr_ifindex;
+};
 
 /* Ancillary data of IP_PKTINFO. */
 struct in_pktinfo {

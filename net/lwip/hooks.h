@@ -37,6 +37,7 @@ bool net_udp_same_user(const void *a, const void *b);
 void net_timer_kick_tcp(void);
 void net_timer_kick_arp(void);
 void net_timer_kick_reass(void);
+void net_timer_kick_igmp(void);
 
 /* Coarse TCP ticks (TCP_SLOW_INTERVAL) since boot; wraps as a u32 does. */
 u32 net_tcp_ticks(void);

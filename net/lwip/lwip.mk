@@ -9,7 +9,7 @@ LWIP_READY := $(BUILD)/lwip.ready
 LWIP_CFLAGS := -Inet/lwip -I$(LWIP_SRC)/src/include
 
 LWIP_FILES := $(addprefix core/,def inet_chksum init ip netif pbuf raw stats tcp tcp_in tcp_out udp) \
-	$(addprefix core/ipv4/,dhcp etharp icmp ip4 ip4_addr ip4_frag) netif/ethernet
+	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) netif/ethernet
 LWIP_OBJ := $(LWIP_FILES:%=$(BUILD)/obj/lwip/%.o)
 
 $(LWIP_READY): net/lwip/fetch.sh $(wildcard net/lwip/patches/*)

@@ -18,6 +18,7 @@
 #define ICMP_STATS           0
 #define UDP_STATS            0
 #define TCP_STATS            0
+#define IGMP_STATS           0
 #define MEM_STATS            0
 #define MEMP_STATS           0
 #define SYS_STATS            0
@@ -43,7 +44,8 @@
 #define LWIP_UDP                      1
 #define LWIP_TCP                      1
 #define LWIP_DNS                      0
-#define LWIP_IGMP                     0
+#define LWIP_IGMP                     1
+#define LWIP_MULTICAST_TX_OPTIONS     0 /* a socket's wishes are net/dgram_mcast.c's business */
 #define LWIP_DHCP                     1
 #define LWIP_DHCP_MAX_DNS_SERVERS     0
 #define DHCP_DOES_ARP_CHECK           0 /* probing for a duplicate costs seconds at boot */

@@ -11,6 +11,7 @@
 #include "kernel/mm/vmalloc.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
+#include "lwip/igmp.h"
 #include "lwip/ip4_frag.h"
 #include "lwip/mem.h"
 #include "lwip/memp.h"

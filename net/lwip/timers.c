@@ -6,6 +6,7 @@
  *	TCP         tcp_tmr(), 100 ms while a connection is in motion, else at the next deadline
  *	ARP         etharp_tmr(), 1 s while an entry is unresolved; else a few calls in a row, seldom
  *	fragments   ip_reass_tmr(), 1 s while a datagram is incomplete
+ *	IGMP        igmp_tmr(), 100 ms while a report waits for its time
  *	DHCP        dhcp_fine_tmr(), 500 ms while a request is open; dhcp_coarse_tmr(), once a minute
  *
  * One kernel timer is armed for whatever comes first. The protocols start their clock by the
@@ -17,6 +18,7 @@
 #include "kernel/time/timer.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
+#include "lwip/igmp.h"
 #include "lwip/ip4_frag.h"
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
@@ -29,7 +31,15 @@
 
 #define NEVER (~0u)
 
-enum { CLOCK_TCP, CLOCK_ARP, CLOCK_REASS, CLOCK_DHCP_FINE, CLOCK_DHCP_COARSE, NR_CLOCKS };
+enum {
+	CLOCK_TCP,
+	CLOCK_ARP,
+	CLOCK_REASS,
+	CLOCK_IGMP,
+	CLOCK_DHCP_FINE,
+	CLOCK_DHCP_COARSE,
+	NR_CLOCKS
+};
 
 struct net_clock {
 	void (*run)(void);
@@ -79,6 +89,11 @@ static u32 reass_next(void)
 	return ip_reass_pending() ? IP_TMR_INTERVAL : NEVER;
 }
 
+static u32 igmp_next(void)
+{
+	return igmp_pending() ? IGMP_TMR_INTERVAL : NEVER;
+}
+
 /* Is a DHCP client there, and does it wait for an answer? */
 static bool dhcp_state(bool waiting)
 {
@@ -108,6 +123,7 @@ static struct net_clock clocks[NR_CLOCKS] = {
 	[CLOCK_TCP] = {tcp_tmr, tcp_next_event, 0},
 	[CLOCK_ARP] = {arp_run, arp_next, 0},
 	[CLOCK_REASS] = {ip_reass_tmr, reass_next, 0},
+	[CLOCK_IGMP] = {igmp_tmr, igmp_next, 0},
 	[CLOCK_DHCP_FINE] = {dhcp_fine_tmr, dhcp_fine_next, 0},
 	[CLOCK_DHCP_COARSE] = {dhcp_coarse_tmr, dhcp_coarse_next, 0},
 };
@@ -198,6 +214,12 @@ void net_timer_kick_reass(void)
 {
 	if (!clocks[CLOCK_REASS].due)
 		kick(CLOCK_REASS);
+}
+
+void net_timer_kick_igmp(void)
+{
+	if (!clocks[CLOCK_IGMP].due)
+		kick(CLOCK_IGMP);
 }
 
 void net_timer_kick_dhcp(void)

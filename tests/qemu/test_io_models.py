@@ -6,6 +6,7 @@ all and wait for the rest (half-close), some vanish (reset), some do not read fo
 import contextlib
 import select
 import socket
+import struct
 import time
 
 import pytest
@@ -129,3 +130,44 @@ def test_datagrams(machine, mode):
             assert select.select([s], [], [], vm.limit(10))[0], f"no answer to {size} bytes"
             assert s.recv(65536) == data
     machine.kill(pid)
+
+
+def igmp(wire, kind, group):
+    """Waits for a message to the routers: 0x16, a member reports itself; 0x17, it leaves. RFC 2236."""
+    deadline = time.monotonic() + vm.limit(10)
+    while True:
+        assert select.select([wire], [], [], max(deadline - time.monotonic(), 0))[0], hex(kind)
+        frame = wire.recv(2048)
+        start = 14 + (frame[14] & 15) * 4
+        if frame[23] == socket.IPPROTO_IGMP and frame[start] == kind:
+            assert frame[start + 4:start + 8] == socket.inet_aton(group)
+            return
+
+
+def test_multicast(machine):
+    """A group on the wire: the guest reports itself, hears, is heard, and leaves."""
+    if machine.net != "tap":
+        pytest.skip("a group needs a wire")
+    group, port, host = "239.77.1.1", 7777, socket.inet_aton(machine.network.host)
+    with contextlib.ExitStack() as stack:
+        with machine.network.inside():
+            s = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            member = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            wire = stack.enter_context(
+                socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)))
+        s.settimeout(vm.limit(10))
+        member.settimeout(vm.limit(10))
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, host)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+        member.bind((group, port))
+        member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                          struct.pack("4s4s", socket.inet_aton(group), host))
+        machine.spawn(f"group {group} {port}", says="ok 1 - join")
+        igmp(wire, 0x16, group)
+        s.sendto(b"who is there?", (group, port))
+        assert s.recvfrom(100) == (b"who is there?", (machine.network.guest, port))
+        heard = [member.recvfrom(100) for _ in range(3)]
+        assert heard == [(text, (machine.network.guest, port))
+                         for text in (b"to all", b"to the others", b"to all again")]
+        machine.expect(r"\[init\] group \(pid \d+\) exited with status 0")
+        igmp(wire, 0x17, group)
