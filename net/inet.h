@@ -22,7 +22,8 @@ struct inet_sock {
 	0x10u /* IP_BIND_ADDRESS_NO_PORT: bind(2) with port 0 leaves it to connect(2) */
 #define INET_FREEBIND 0x20u /* IP_FREEBIND: bind(2) takes an address that this host does not have */
 #define INET_HDRINCL  0x40u /* IP_HDRINCL: a raw socket's user writes the IP header, too */
-#define INET_CMSGS    (INET_PKTINFO | INET_RECVTTL | INET_RECVTOS)
+#define INET_ORIGDST  0x80u /* IP_RECVORIGDSTADDR */
+#define INET_CMSGS    (INET_PKTINFO | INET_RECVTTL | INET_RECVTOS | INET_ORIGDST)
 
 static inline struct inet_sock *inet_sk(const struct sock *sk)
 {

@@ -27,7 +27,7 @@ static const struct {
 	{IP_HDRINCL, INET_HDRINCL},   {IP_PKTINFO, INET_PKTINFO},
 	{IP_RECVTTL, INET_RECVTTL},   {IP_RECVTOS, INET_RECVTOS},
 	{IP_RECVERR, INET_RECVERR},   {IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT},
-	{IP_FREEBIND, INET_FREEBIND},
+	{IP_FREEBIND, INET_FREEBIND}, {IP_RECVORIGDSTADDR, INET_ORIGDST},
 };
 
 static u8 ip_flag(const struct sock *sk, int name)
@@ -168,6 +168,15 @@ static void put_timestamp(struct sock *sk, struct msghdr *m, u64 stamp)
 		put_cmsg(m, SOL_SOCKET, SCM_TIMESTAMP, &tv, sizeof(tv));
 }
 
+/* The port is the socket's own: a datagram to another one would not be here. */
+static void put_origdst(struct sock *sk, struct msghdr *m, u32 daddr)
+{
+	struct sockaddr_storage addr;
+
+	inet_fill_name(&addr, daddr, READ_ONCE(inet_sk(sk)->lport));
+	put_cmsg(m, SOL_IP, IP_ORIGDSTADDR, &addr, sizeof(struct sockaddr_in));
+}
+
 void inet_put_cmsgs(struct sock *sk, struct msghdr *m, const struct inet_pktinfo *info)
 {
 	u8 flags = READ_ONCE(inet_sk(sk)->ipflags);
@@ -176,12 +185,16 @@ void inet_put_cmsgs(struct sock *sk, struct msghdr *m, const struct inet_pktinfo
 
 	if (sock_flag(sk, SOCK_RCVTSTAMP))
 		put_timestamp(sk, m, info->stamp);
+	if (!(flags & INET_CMSGS))
+		return;
 	if (flags & INET_PKTINFO)
 		put_cmsg(m, SOL_IP, IP_PKTINFO, &pi, sizeof(pi));
 	if (flags & INET_RECVTTL)
 		put_cmsg(m, SOL_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (flags & INET_RECVTOS)
 		put_cmsg(m, SOL_IP, IP_TOS, &info->tos, 1);
+	if (flags & INET_ORIGDST)
+		put_origdst(sk, m, info->daddr);
 }
 
 static int take_pktinfo(const struct cmsghdr *c, struct inet_send *send)

@@ -122,6 +122,7 @@ static void values(void)
 		{UDPIP(IP_RECVTOS), 0, 1, 1, {0}},
 		{UDPIP(IP_RECVERR), 0, 1, 1, {0}},
 		{UDPIP(IP_FREEBIND), 0, 1, 1, {0}},
+		{UDPIP(IP_RECVORIGDSTADDR), 0, 1, 1, {0}},
 		{UDPIP(IP_BIND_ADDRESS_NO_PORT), 0, 1, 1, {0}},
 		{UDPIP(IP_MTU_DISCOVER), 1, 2, 2, {6, -1}},
 		{ALL(SO_PRIORITY), 0, 6, 6, {0}},
@@ -472,7 +473,7 @@ static void stamps(void)
 static void packet_info(void)
 {
 	int r = bound(SOCK_DGRAM, INADDR_ANY), s = sock(SOCK_DGRAM), port = port_of(r), v = 5;
-	struct sockaddr_in second = addr(0x7f000002, port);
+	struct sockaddr_in second = addr(0x7f000002, port), *to;
 	struct in_pktinfo *pi, from = {.ipi_spec_dst.s_addr = htonl(0x7f000003)};
 	int *ttl;
 	unsigned char *tos;
@@ -480,6 +481,7 @@ static void packet_info(void)
 	must(set(r, IPPROTO_IP, IP_PKTINFO, 1));
 	must(set(r, IPPROTO_IP, IP_RECVTTL, 1));
 	must(set(r, IPPROTO_IP, IP_RECVTOS, 1));
+	must(set(r, IPPROTO_IP, IP_RECVORIGDSTADDR, 1));
 	must(set(s, IPPROTO_IP, IP_TOS, 0x10));
 	must(sendto(s, "x", 1, 0, ADDR(second)));
 	take(r, 0, sizeof(got.c.buf));
@@ -492,6 +494,8 @@ static void packet_info(void)
 	ok(ttl && *ttl == 64, "IP_RECVTTL");
 	tos = piece(IPPROTO_IP, IP_TOS, 1);
 	ok(tos && *tos == 0x10, "IP_RECVTOS");
+	to = piece(IPPROTO_IP, IP_ORIGDSTADDR, sizeof(*to));
+	ok(to && !memcmp(to, &second, sizeof(second)), "IP_RECVORIGDSTADDR: address and port");
 
 	ok(send_with(s, port, IP_PKTINFO, &from, sizeof(from)) == 1, "IP_PKTINFO of a sender");
 	take(r, 0, sizeof(got.c.buf));
