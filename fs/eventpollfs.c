@@ -268,6 +268,7 @@ static void ep_show_fdinfo(struct seq *s, struct file *file)
 			   (unsigned)st.dev);
 		if (s->err)
 			break;
+		cond_resched();
 	}
 	mutex_unlock(&ep->mtx);
 }

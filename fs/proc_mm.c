@@ -158,8 +158,10 @@ static int show_areas(struct task *t, struct seq *s,
 	buf = kmem_cache_alloc(names_cache, GFP_KERNEL);
 	if (buf) {
 		mutex_lock(&mm->lock);
-		rb_for_each_entry(v, &mm->areas, node)
+		rb_for_each_entry(v, &mm->areas, node) {
 			show(s, v, buf);
+			cond_resched();
+		}
 		mutex_unlock(&mm->lock);
 		putname(buf);
 	}

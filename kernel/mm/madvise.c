@@ -251,6 +251,7 @@ SYSCALL_DEFINE3(madvise, u64, start, u64, len, int, advice)
 		start = max(start, vma->start);
 		stop = min(end, vma->end);
 		r = madvise_area(mm, vma, start, stop, advice);
+		cond_resched();
 	}
 	mutex_unlock(&mm->lock);
 	return r ? r : hole;
@@ -342,6 +343,7 @@ SYSCALL_DEFINE3(msync, u64, start, u64, len, int, flags)
 			break;
 		}
 		start = vma->end;
+		cond_resched();
 	}
 	mutex_unlock(&mm->lock);
 	return r;

@@ -106,6 +106,7 @@ struct mm *mm_dup(struct mm *old)
 		if (r)
 			break;
 		r = dup_area(mm, old, vma);
+		cond_resched();
 	}
 	/* The parent's writable entries have become read-only. */
 	tlb_flush_mm(old);
@@ -132,6 +133,7 @@ void mm_put(struct mm *mm)
 
 		zap_range(mm, vma->start, vma->end);
 		vma_remove(mm, vma);
+		cond_resched();
 	}
 	mutex_unlock(&mm->lock);
 	ldt_free(mm->ldt);

@@ -43,6 +43,7 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	for (vma = find_vma_above(mm, start); vma && vma->start < end; vma = next) {
 		next = vma_next(vma);
 		vma_remove(mm, vma);
+		cond_resched();
 	}
 	return 0;
 }
@@ -348,6 +349,7 @@ int change_range(struct mm *mm, u64 start, u64 end, u32 clear, u32 set)
 		if (r)
 			return r;
 		vma_merge(mm, vma);
+		cond_resched();
 	}
 	return 0;
 }

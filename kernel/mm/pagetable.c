@@ -298,6 +298,7 @@ static void zap_table(struct gather *g, u64 *t, int level, u64 addr, u64 end)
 		}
 		sub = pte_table(*e);
 		zap_table(g, sub, level - 1, addr, next);
+		cond_resched();
 		if (virt_to_page(sub)->inuse)
 			continue;
 		/* The CPU may have the path to the table in a cache of its own: flush it too. */

@@ -73,6 +73,13 @@ def test_hogs_share_alike(machine):
     assert min(had) > 0 and max(had) / min(had) < 2, had
 
 
+def test_long_system_calls_let_others_run():
+    """The kernel is not preempted: where a call goes through tens of thousands of things it asks."""
+    with vm.Machine(cpus=1, name="test_fairness-calls") as m:
+        status, text = m.run("/tests/longcalls")
+        assert status == 0, text
+
+
 # ---- packets ----
 
 FLOOD = """
