@@ -92,6 +92,8 @@ void tcp_established(struct sock *sk, struct tcp_pcb *pcb)
 	tcp_sync_send(tcp_sk(sk), pcb);
 	if (!sock_flag(sk, SOCK_SNDBUF_LOCK))
 		WRITE_ONCE(sk->sndbuf, TCP_SND_BUF);
+	/* Of lwIP's window, what SO_RCVBUF has kept from the peer so far counts as read. */
+	atomic_set(&tcp_sk(sk)->rx_credit, (int)(TCP_WND_MAX(pcb) - pcb->rcv_wnd));
 	WRITE_ONCE(sk->state, TCP_ESTABLISHED);
 }
 

@@ -59,12 +59,19 @@ u8 tcp_state_number(enum tcp_state s)
 
 /* ---- options ---- */
 
+/* The most that the peer may send beyond what has been read: half of SO_RCVBUF is for bookkeeping. */
+static u32 window_of(const struct sock *sk)
+{
+	if (!sock_flag(sk, SOCK_RCVBUF_LOCK))
+		return TCP_WND;
+	/* lwIP announces more window only in steps of a segment. */
+	return clamp((u32)READ_ONCE(sk->rcvbuf) / 2, 4u * TCP_MSS, (u32)TCP_WND);
+}
+
 void tcp_apply_locked(struct tcp_sock *tp)
 {
 	struct sock *sk = &tp->inet.sk;
 	struct tcp_pcb *pcb = tp->pcb;
-	/* lwIP announces more window only in steps of a segment. */
-	u32 want = max((u32)READ_ONCE(sk->rcvbuf) / 2, 4u * TCP_MSS);
 
 	/* The part that a listening pcb has too. */
 	ip_reset_option(pcb, SOF_REUSEADDR | SOF_KEEPALIVE);
@@ -94,10 +101,7 @@ void tcp_apply_locked(struct tcp_sock *tp)
 	tcp_timing_changed(pcb);
 	/* The window shrinks to SO_RCVBUF by credit that is not given back: never by taking back
 	 * what was promised, RFC 9293 3.8.6. */
-	if (!sock_flag(sk, SOCK_RCVBUF_LOCK) || want >= TCP_WND_MAX(pcb))
-		WRITE_ONCE(tp->rx_hold, 0);
-	else
-		WRITE_ONCE(tp->rx_hold, TCP_WND_MAX(pcb) - want);
+	WRITE_ONCE(tp->rx_hold, TCP_WND_MAX(pcb) - min(window_of(sk), (u32)TCP_WND_MAX(pcb)));
 }
 
 void tcp_apply(struct sock *sk)
@@ -285,6 +289,13 @@ u16 net_tcp_mss(const struct tcp_pcb *pcb)
 	const struct tcp_sock *tp = pcb->callback_arg;
 
 	return tp && tp->user_mss ? min(tp->user_mss, (u16)TCP_MSS) : TCP_MSS;
+}
+
+u32 net_tcp_first_window(const struct tcp_pcb *pcb)
+{
+	const struct tcp_sock *tp = pcb->callback_arg;
+
+	return tp ? window_of(&tp->inet.sk) : TCP_WND;
 }
 
 bool net_tcp_defers(const struct tcp_pcb *pcb)

@@ -15,12 +15,14 @@ u32 net_tcp_isn(u32 laddr, u16 lport, u32 raddr, u16 rport);
  *	net_tcp_gives_up	asked at each coarse tick: has TCP_USER_TIMEOUT passed?
  *	net_tcp_syn_retries	how often a SYN is repeated
  *	net_tcp_mss		the most data a segment may hold, in bytes
+ *	net_tcp_first_window	the window that a connection begins with, in bytes: SO_RCVBUF
  *	net_tcp_defers		in SYN_RCVD: does the listener go on waiting for data?
  */
 struct tcp_pcb;
 bool net_tcp_gives_up(struct tcp_pcb *pcb);
 u8 net_tcp_syn_retries(const struct tcp_pcb *pcb);
 u16 net_tcp_mss(const struct tcp_pcb *pcb);
+u32 net_tcp_first_window(const struct tcp_pcb *pcb);
 bool net_tcp_defers(const struct tcp_pcb *pcb);
 
 /* udp.c: do the sockets behind two pcbs, with SO_REUSEPORT, belong to one user? net_lock held. */
