@@ -7,11 +7,10 @@ first; then text and exit status in the guest must be equal.
 import difflib
 import glob
 import os
-import signal
-import subprocess
 
 import pytest
 
+import host
 import vm
 
 SOURCES = os.path.join(os.path.dirname(__file__), "..", "abi", "*.c")
@@ -21,18 +20,8 @@ PROGRAM_LIMIT = 120
 MACHINE = dict(append="init.run=")
 
 
-def as_after_login():
-    """Signals as init's children find them: whoever started us (nohup, a CI) may ignore some."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
 def on_host(name):
-    done = subprocess.run([os.path.join(vm.BUILD, "user", "tests", name)], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", text=True,
-                          errors="replace", timeout=vm.limit(PROGRAM_LIMIT), preexec_fn=as_after_login)
-    return done.returncode, done.stdout
+    return host.run([os.path.join(vm.BUILD, "user", "tests", name)], PROGRAM_LIMIT, cwd="/")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+import host
 import vm
 from streams import pattern
 
@@ -22,17 +23,16 @@ SCRIPTS = os.path.join(os.path.dirname(__file__), "..", "root", "tests")
 
 @pytest.mark.parametrize("script", ["lang.sh", "tree.sh"])
 def test_script_as_on_the_host(machine, script, tmp_path):
-    here = subprocess.run([BUSYBOX, "sh", os.path.join(SCRIPTS, script)], cwd=tmp_path,
-                          env=dict(PATH="/bin:/usr/bin"), stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=vm.limit(60))
+    code, expected = host.run([BUSYBOX, "sh", os.path.join(SCRIPTS, script)], 60, cwd=tmp_path,
+                              env=dict(PATH="/bin:/usr/bin"))
     folder = f"/tmp/{script}.d"
     machine.run(f"mkdir {folder}")
     status, text = machine.run(f"sh -c 'cd {folder} && exec sh /tests/{script}'", 180)
     machine.run(f"rm -r {folder}")
-    diff = "\n".join(difflib.unified_diff(here.stdout.splitlines(), text.splitlines(),
+    diff = "\n".join(difflib.unified_diff(expected.splitlines(), text.splitlines(),
                                           "Linux", "Pollux", lineterm="", n=1))
     assert not diff, diff
-    assert status == here.returncode
+    assert status == code
 
 
 def curl(machine, path, *options):

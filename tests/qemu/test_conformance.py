@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+import host
 import vm
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
@@ -64,14 +65,12 @@ def command(name, programs, tests):
 def on_host(name):
     words = command(name, PROGRAMS, os.path.join(vm.BUILD, "user", "tests"))
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, cwd="/tmp", errors="replace", text=True,
-                              timeout=vm.limit(LIMIT))
+        status, text = host.run(words, LIMIT, cwd="/tmp")
     except subprocess.TimeoutExpired:
         pytest.skip("does not end on this host")
-    if done.returncode:
-        pytest.skip(f"does not pass on this host (status {done.returncode})")
-    return done.stdout
+    if status:
+        pytest.skip(f"does not pass on this host (status {status})")
+    return text
 
 
 def skipped(text):

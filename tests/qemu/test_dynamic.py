@@ -1,10 +1,10 @@
 """Programs that a dynamic loader puts together, musl's and glibc's, here and on Pollux."""
 
 import os
-import subprocess
 
 import pytest
 
+import host
 import vm
 
 MACHINE = dict(append="init.run=", net=None)
@@ -15,12 +15,11 @@ LOADERS = {"musl": "/lib/ld-musl-x86_64.so.1", "glibc": "/lib64/ld-linux-x86-64.
 
 def same(machine, prefix, name):
     path = os.path.join(vm.BUILD, "user", "dynamic", "dynamic", name)
-    host = subprocess.run([*prefix, path, "one", ""], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=vm.limit(30))
-    assert "1.." in host.stdout, host.stdout
+    status, text = host.run([*prefix, path, "one", ""], 30)
+    assert "1.." in text, text
     words = " ".join([*prefix, f"/dynamic/{name}", "one", "''"])
-    assert machine.run(words) == (host.returncode, host.stdout)
-    return host.returncode
+    assert machine.run(words) == (status, text)
+    return status
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -3,10 +3,10 @@ that use them."""
 
 import difflib
 import os
-import subprocess
 
 import pytest
 
+import host
 import netns
 import vm
 
@@ -18,12 +18,11 @@ def on_host(program):
     network = netns.Network()
     try:
         path = os.path.join(vm.BUILD, "user", "tests", program)
-        done = subprocess.run(network.command(path), stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=vm.limit(60))
+        status, text = host.run(network.command(path), 60)
     finally:
         network.close()
-    assert done.returncode == 0, f"fails on the host:\n{done.stdout}"
-    return done.stdout
+    assert status == 0, f"fails on the host:\n{text}"
+    return text
 
 
 @pytest.mark.parametrize("program", ["rawsock"])
