@@ -12,6 +12,10 @@
  * that something has changed, not that it is still so; and a wake-up that says nothing of why
  * (a connection that changes its state) counts as input, or output where there is no input.
  *
+ * Urgent data of a socket is told to the owner by SIGURG, with or without O_ASYNC: so the entries of a
+ * file that can have some are hung up when it gets an owner. If O_ASYNC and a signal of its choice are
+ * set, that one comes as well, with POLL_PRI.
+ *
  * A real-time signal that cannot be queued becomes a plain SIGIO, which tells the program that it has
  * missed some and must look at all of its files.
  *
@@ -54,6 +58,7 @@ struct fasync {
 	struct async_owner owner; /* [lock] */
 	int sig;                  /* [lock] F_SETSIG; 0: SIGIO without details */
 	int fd;                   /* [lock] by which O_ASYNC was switched on */
+	bool on;                  /* [lock] O_ASYNC */
 	struct list_head entries; /* [async_mutex] struct async_entry */
 	int err;                  /* [async_mutex] what went wrong while they were hung up */
 };
@@ -96,6 +101,7 @@ static int send_to(struct signal_struct *g, struct task *t, int sig, const sigin
 	return t ? send_signal_task(t, sig, info) : send_signal_group(g, sig, info);
 }
 
+/* @code POLL_*, or 0 for SIGURG. */
 static void signal_process(const struct fasync *fa, struct signal_struct *g, struct task *t,
 			   int code)
 {
@@ -103,6 +109,10 @@ static void signal_process(const struct fasync *fa, struct signal_struct *g, str
 
 	if (!may_signal(&fa->owner, g))
 		return;
+	if (!code) {
+		send_to(g, t, SIGURG, NULL);
+		return;
+	}
 	if (fa->sig) {
 		info.si_band = band_of[code];
 		info.si_fd = fa->fd;
@@ -126,19 +136,39 @@ static void signal_member(struct signal_struct *g, void *arg)
 	signal_process(s->fa, g, NULL, s->code);
 }
 
-static void send_sigio(struct fasync *fa, int code)
+static void signal_owner(struct fasync *fa, int code)
 {
 	struct async_owner *o = &fa->owner;
-	u64 flags;
 
-	trace(send_sigio, fa->fd, band_of[code]);
-	spin_lock_irqsave(&fa->lock, flags);
 	if (o->pid && o->type == F_OWNER_TID)
 		signal_process(fa, o->task->signal, o->task, code);
 	else if (o->pid && o->type == F_OWNER_PID)
 		signal_process(fa, o->process, NULL, code);
 	else if (o->pid)
 		for_each_in_pgrp(o->pid, signal_member, &(struct sigio){fa, code});
+}
+
+static void send_sigio(struct fasync *fa, int code)
+{
+	u64 flags;
+
+	spin_lock_irqsave(&fa->lock, flags);
+	if (fa->on) {
+		trace(send_sigio, fa->fd, band_of[code]);
+		signal_owner(fa, code);
+	}
+	spin_unlock_irqrestore(&fa->lock, flags);
+}
+
+/* Who has not chosen a signal is not sent SIGIO besides. */
+static void send_sigurg(struct fasync *fa)
+{
+	u64 flags;
+
+	spin_lock_irqsave(&fa->lock, flags);
+	signal_owner(fa, 0);
+	if (fa->on && fa->sig)
+		signal_owner(fa, POLL_PRI);
 	spin_unlock_irqrestore(&fa->lock, flags);
 }
 
@@ -162,7 +192,9 @@ static int sigio_wake(struct wait_queue_entry *wait, unsigned mode, int flags, v
 	struct fasync *fa = container_of(wait, struct async_entry, wait)->owner;
 	int code = sigio_code(fa->file, key_to_poll(key));
 
-	if (code)
+	if (key_to_poll(key) == WAKE_URGENT)
+		send_sigurg(fa);
+	else if (code)
 		send_sigio(fa, code);
 	return 0;
 }
@@ -226,25 +258,45 @@ static struct fasync *fasync_of(struct file *f)
 	return fa;
 }
 
-static int switch_on(struct file *f, int fd)
+/* From now on wake-ups come to sigio_wake(). */
+static int listen_to(struct file *f, struct fasync *fa)
 {
-	struct async_table table = {.pt = {.qproc = add_entry, .key = f->f_op->async}};
-	struct fasync *fa = fasync_of(f);
-	u64 flags;
+	struct async_table table = {.pt = {.qproc = add_entry, .key = f->f_op->async}, .fa = fa};
 
-	if (!fa)
-		return -ENOMEM;
-	spin_lock_irqsave(&fa->lock, flags);
-	fa->fd = fd;
-	spin_unlock_irqrestore(&fa->lock, flags);
 	if (!list_empty(&fa->entries))
 		return 0;
-	table.fa = fa;
 	fa->err = 0;
 	f->f_op->poll(f, &table.pt);
 	if (fa->err)
 		remove_entries(fa);
 	return fa->err;
+}
+
+static void switch_to(struct fasync *fa, int fd, bool on)
+{
+	u64 flags;
+
+	spin_lock_irqsave(&fa->lock, flags);
+	fa->fd = fd;
+	fa->on = on;
+	spin_unlock_irqrestore(&fa->lock, flags);
+}
+
+static int switch_on(struct file *f, int fd)
+{
+	struct fasync *fa = fasync_of(f);
+	int err = fa ? listen_to(f, fa) : -ENOMEM;
+
+	if (!err)
+		switch_to(fa, fd, true);
+	return err;
+}
+
+static void switch_off(struct file *f, int fd)
+{
+	switch_to(f->f_fasync, fd, false);
+	if (!(f->f_op->async & EPOLLPRI))
+		remove_entries(f->f_fasync);
 }
 
 int set_async(struct file *f, int fd, bool on)
@@ -255,7 +307,18 @@ int set_async(struct file *f, int fd, bool on)
 	if (on)
 		err = switch_on(f, fd);
 	else if (f->f_fasync)
-		remove_entries(f->f_fasync);
+		switch_off(f, fd);
+	mutex_unlock(&async_mutex);
+	return err;
+}
+
+/* There is an owner to be told of urgent data. */
+static int listen_for_urgent(struct file *f, struct fasync *fa)
+{
+	int err;
+
+	mutex_lock(&async_mutex);
+	err = listen_to(f, fa);
 	mutex_unlock(&async_mutex);
 	return err;
 }
@@ -299,6 +362,11 @@ static int set_owner(struct file *f, int type, pid_t pid)
 
 	if (!fa)
 		return -ENOMEM;
+	if (pid && (f->f_op->async & EPOLLPRI)) {
+		err = listen_for_urgent(f, fa);
+		if (err)
+			return err;
+	}
 	spin_lock_irqsave(&tasklist_lock, flags);
 	new.uid = current->signal->uid;
 	new.euid = current->signal->euid;

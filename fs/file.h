@@ -53,7 +53,8 @@ struct file_operations {
 	int (*flush)(struct file *file);
 	/* The last reference is gone. Process context, may sleep. */
 	void (*release)(struct file *file);
-	/* The events that O_ASYNC signals, of EPOLLIN, OUT, HUP and ERR; 0: it has no effect. */
+	/* The events that O_ASYNC signals, of EPOLLIN, OUT, HUP and ERR; 0: it has no effect. With
+	 * EPOLLPRI it has urgent data, of which the owner is told with or without O_ASYNC. */
 	__poll_t async;
 	int (*getattr)(struct file *file, struct kstat *st); /* NULL: that of the inode */
 	void (*show_fdinfo)(struct seq *s, struct file *file);

@@ -118,6 +118,11 @@ void sock_def_error_report(struct sock *sk)
 	wake_up_poll(&sk->wq, EPOLLERR);
 }
 
+void sk_send_sigurg(struct sock *sk)
+{
+	wake_up_poll(&sk->wq, WAKE_URGENT);
+}
+
 /* ---- data ---- */
 
 ssize_t sock_recvmsg(struct sock *sk, struct msghdr *m)

@@ -164,6 +164,8 @@ void sock_def_readable(struct sock *sk);
 void sock_def_write_space(struct sock *sk);
 void sock_def_wakeup(struct sock *sk);
 void sock_def_error_report(struct sock *sk);
+/* Urgent data is announced: SIGURG for the owner. */
+void sk_send_sigurg(struct sock *sk);
 
 static inline void sock_set(struct sock *sk, u32 bits)
 {

@@ -1,6 +1,6 @@
 /*
  * TCP sockets: the life of a connection, from socket() to the last segment. How it comes about is in
- * tcp_conn.c, its bytes in tcp_data.c, its options in tcp_opt.c.
+ * tcp_conn.c, its bytes in tcp_data.c, urgent ones in tcp_urg.c, its options in tcp_opt.c.
  *
  * lwIP does TCP; its control block (struct tcp_pcb) and our struct tcp_sock point at each other
  * while both live, and they die in either order:
@@ -189,6 +189,7 @@ static err_t tcp_recv_cb(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 {
 	struct sock *sk = arg;
 	struct tcp_sock *tp = tcp_sk(sk);
+	bool urgent;
 
 	if (!p) {
 		tcp_fin(sk, pcb);
@@ -204,8 +205,8 @@ static err_t tcp_recv_cb(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	}
 	WRITE_ONCE(sk->incoming_cpu, (s16)smp_processor_id());
 	tp->bytes_received += p->tot_len;
-	tcp_rx_queue(tp, p);
-	if (tp->rx_bytes >= (u32)READ_ONCE(sk->rcvlowat))
+	urgent = tcp_rx_queue(tp, p);
+	if (tp->rx_bytes >= (u32)READ_ONCE(sk->rcvlowat) || urgent)
 		sk->sk_data_ready(sk);
 	return ERR_OK;
 }
@@ -218,6 +219,8 @@ static err_t tcp_sent_cb(void *arg, struct tcp_pcb *pcb, u16_t len)
 	tcp_sync_send(tcp_sk(sk), pcb);
 	if (sock_flag(sk, SOCK_QFULL) && pcb->snd_queuelen <= TCP_SND_QUEUELEN / 3 * 2)
 		sock_clear(sk, SOCK_QFULL);
+	if (tcp_urg_unsent(pcb))
+		tcp_urg_push(pcb);
 	if (pcb->state == TIME_WAIT) {
 		/* Both sides closed at once. Otherwise this segment also has the FIN, which
 		 * tcp_recv_cb() is told of next. */
@@ -303,8 +306,9 @@ void tcp_disconnect(struct sock *sk, struct list_head *children)
 	u8 old = sk->state;
 
 	list_splice_tail_init(&tp->accept_link, children);
-	tp->ack_backlog = 0;
 	tcp_drop_pcb(tp, true);
+	tcp_urg_forget(tp);
+	tp->ack_backlog = 0;
 	if (old != TCP_CLOSE && old != TCP_LISTEN)
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
 	inet_set_peer(&tp->inet, 0, 0);
@@ -382,6 +386,11 @@ static void tcp_linger(struct sock *sk)
 	(void)wait_event_interruptible_deadline(&sk->wq, !tcp_closing(sk), deadline);
 }
 
+static bool tcp_has_unread(const struct tcp_sock *tp)
+{
+	return tp->rx_bytes > (READ_ONCE(tp->urg) ? tp->urg_skip : 0);
+}
+
 /*
  * The file is closed. Unread data means that the peer has been talking to nobody: RST, RFC 2525
  * 2.17. So does SO_LINGER with a time of 0.
@@ -392,13 +401,13 @@ static void tcp_sock_release(struct sock *sk)
 	bool linger = sock_flag(sk, SOCK_LINGER), reset;
 	LIST_HEAD(children);
 
-	reset = tp->rx_bytes > 0 || (linger && !sk->lingertime);
+	reset = tcp_has_unread(tp) || (linger && !sk->lingertime);
 	/* A process on its way out does not wait. */
 	if (linger && !reset && current->signal && !READ_ONCE(current->signal->group_exit))
 		tcp_linger(sk);
 	lock_net();
 	list_splice_tail_init(&tp->accept_link, &children);
-	tcp_drop_pcb(tp, reset || tp->rx_bytes > 0);
+	tcp_drop_pcb(tp, reset || tcp_has_unread(tp));
 	unlock_net();
 	tcp_kill_children(&children);
 	tcp_free_sock(sk);
@@ -406,11 +415,13 @@ static void tcp_sock_release(struct sock *sk)
 
 /* ---- poll ---- */
 
-/* O(1) and lock-free. The bits are those of Linux's tcp_poll(); epoll-semantics rule 24. */
+/* O(1), and lock-free but for urgent data. The bits are those of Linux's tcp_poll(); epoll-semantics
+ * rule 24. */
 static __poll_t tcp_sock_poll(struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 	u8 state = READ_ONCE(sk->state), shutdown = READ_ONCE(sk->shutdown);
+	u16 urg = READ_ONCE(tp->urg);
 	__poll_t mask = 0;
 
 	if (state == TCP_LISTEN)
@@ -420,8 +431,12 @@ static __poll_t tcp_sock_poll(struct sock *sk)
 	if (shutdown & RCV_SHUTDOWN)
 		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 	if (state != TCP_SYN_SENT) {
-		if (READ_ONCE(tp->rx_bytes) >= (u32)READ_ONCE(sk->rcvlowat))
+		u32 avail = unlikely(urg) ? tcp_urg_readable(tp) : READ_ONCE(tp->rx_bytes);
+
+		if (avail >= (u32)READ_ONCE(sk->rcvlowat))
 			mask |= EPOLLIN | EPOLLRDNORM;
+		if (urg & TCP_URG_VALID)
+			mask |= EPOLLPRI;
 		/* Flag first, then look again: see tcp_sent_cb(). */
 		if (!(shutdown & SEND_SHUTDOWN) && !tcp_is_writeable(sk))
 			sock_set(sk, SOCK_NOSPACE);

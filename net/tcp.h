@@ -1,7 +1,7 @@
 /*
  * TCP sockets over lwIP's raw API: what tcp.c (life and end), tcp_conn.c (bind, listen, accept,
- * connect), tcp_data.c (bytes) and tcp_opt.c (options, ioctl, /proc) share. The head of tcp.c tells
- * the story.
+ * connect), tcp_data.c (bytes), tcp_urg.c (urgent data) and tcp_opt.c (options, ioctl, /proc) share.
+ * The head of tcp.c tells the story.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "net/lwip/hooks.h"
 #include "net/lwip/tcp_table.h"
 
 /* Locks as in net/sock.h. */
@@ -38,14 +39,28 @@ struct tcp_sock {
 	u32 user_timeout;   /* [a] TCP_USER_TIMEOUT, in ms, or 0 */
 	u32 stalled;        /* [N] the tick since which the peer takes nothing, or 0 */
 	u16 fastopen;       /* [a] TCP_FASTOPEN: kept, no effect */
+	u16 urg;            /* [q] TCP_URG_*; read without a lock */
 	u64 bytes_received; /* [N] in order, for TCP_INFO */
 	u64 bytes_acked;    /* [N] */
 
 	struct list_head
 		accept_link; /* [N] of a listener: its queue; of a child: its place there */
-	u32 ack_backlog;     /* [N] children in the queue */
-	u32 max_ack_backlog; /* [N] listen(2)'s backlog */
+	union {
+		struct {                     /* of a listener */
+			u32 ack_backlog;     /* [N] children in the queue */
+			u32 max_ack_backlog; /* [N] listen(2)'s backlog */
+		};
+		struct {               /* while urg is not 0 */
+			u32 urg_ahead; /* [q] bytes before the urgent one: queued, or to come */
+			u32 urg_skip;  /* [q] the first of them that no reader is to see */
+		};
+	};
 };
+
+/* tp->urg; the head of tcp_urg.c explains. */
+#define TCP_URG_VALID  0x100u
+#define TCP_URG_NOTYET 0x200u
+#define TCP_URG_READ   0x400u
 
 static inline struct tcp_sock *tcp_sk(const struct sock *sk)
 {
@@ -113,12 +128,43 @@ int tcp_sock_connect(struct sock *sk, const struct sockaddr *addr, int len, unsi
 /* tcp_data.c */
 ssize_t tcp_sendmsg(struct sock *sk, struct msghdr *m);
 ssize_t tcp_recvmsg(struct sock *sk, struct msghdr *m);
-/* Takes over @p, the next bytes of the stream. net_lock held. */
-void tcp_rx_queue(struct tcp_sock *tp, struct pbuf *p);
+/* Takes over @p, the next bytes of the stream; true if an urgent one is among them. net_lock held. */
+bool tcp_rx_queue(struct tcp_sock *tp, struct pbuf *p);
+/* Takes @n bytes off the queue and gives the peer credit for them. lock_sock() held. */
+void tcp_rx_eat(struct tcp_sock *tp, size_t n);
 /* Drops what is unread. lock_sock() held, or nobody else knows the socket. */
 void tcp_rx_purge(struct tcp_sock *tp);
 /* Tells the peer of the room that reading has made. net_lock held, tp->pcb not NULL. */
 void tcp_give_credit(struct tcp_sock *tp);
+
+/* tcp_urg.c */
+/* @p is about to be queued: does it bring the byte that was announced? sk->lock held. */
+bool tcp_urg_arrives(struct tcp_sock *tp, const struct pbuf *p);
+/* @n bytes have left the queue. sk->lock held, tp->urg not 0. */
+void tcp_urg_passed(struct tcp_sock *tp, u32 n);
+/* There is no mark any more. */
+void tcp_urg_forget(struct tcp_sock *tp);
+/* The segment that is being looked at has made @tp a connection. net_lock held. */
+void tcp_urg_accepted(struct tcp_sock *tp);
+/*
+ * A reader has @copied bytes: from where in the queue to where it may go on. True: it has to stop
+ * here, at the mark. lock_sock() held.
+ */
+bool tcp_urg_stops(struct tcp_sock *tp, unsigned flags, size_t copied, size_t *from, size_t *end);
+/* What poll(), FIONREAD and SIOCATMARK tell while tp->urg is not 0. */
+u32 tcp_urg_readable(struct tcp_sock *tp);
+u32 tcp_urg_inq(struct tcp_sock *tp);
+bool tcp_urg_at_mark(struct tcp_sock *tp);
+/* recv(2) with MSG_OOB; lock_sock() held. */
+ssize_t tcp_recv_urg(struct sock *sk, struct msghdr *m);
+/* The last byte that was queued is urgent. net_lock held. */
+void tcp_urg_mark(struct tcp_pcb *pcb);
+/* What waits to be sent is urgent: the next tcp_output() sends all that the windows allow. */
+void tcp_urg_push(struct tcp_pcb *pcb);
+static inline bool tcp_urg_unsent(const struct tcp_pcb *pcb)
+{
+	return pcb->unsent && unlikely(NET_TCP_FLAG(pcb->unsent->tcphdr, TCP_URG));
+}
 
 /* tcp_opt.c */
 int tcp_setsockopt(struct sock *sk, int level, int name, const void __user *val, int len);

@@ -137,6 +137,7 @@ static err_t tcp_accept_cb(void *arg, struct tcp_pcb *pcb, err_t err)
 	tcp_inherit(tp, ltp);
 	tcp_attach(tp, pcb);
 	tcp_established(sk, pcb);
+	tcp_urg_accepted(tp);
 	/*
 	 * The place in the backlog stays taken until accept(), whatever becomes of the connection,
 	 * so the queue cannot grow beyond it. lwIP has just given back the one of the handshake.

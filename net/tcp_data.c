@@ -89,13 +89,15 @@ static bool rx_collapse(struct tcp_sock *tp, const struct pbuf *p)
 	return true;
 }
 
-void tcp_rx_queue(struct tcp_sock *tp, struct pbuf *p)
+bool tcp_rx_queue(struct tcp_sock *tp, struct pbuf *p)
 {
 	spinlock_t *lock = &tp->inet.sk.lock;
+	bool copied, urgent = false;
 	u32 len = p->tot_len;
-	bool copied;
 
 	spin_lock_bh(lock);
+	if (unlikely(tp->urg))
+		urgent = tcp_urg_arrives(tp, p);
 	copied = rx_collapse(tp, p);
 	if (!copied)
 		rx_append(tp, p);
@@ -104,6 +106,7 @@ void tcp_rx_queue(struct tcp_sock *tp, struct pbuf *p)
 	spin_unlock_bh(lock);
 	if (copied)
 		pbuf_free(p);
+	return urgent;
 }
 
 /* Unlinks the first @n bytes and returns the pbufs that are done with. lock_sock() held. */
@@ -133,6 +136,8 @@ static struct pbuf *rx_unlink(struct tcp_sock *tp, size_t n)
 		end = &p->next;
 	}
 	WRITE_ONCE(tp->rx_bytes, tp->rx_bytes - (u32)n);
+	if (unlikely(tp->urg))
+		tcp_urg_passed(tp, (u32)n);
 	spin_unlock_bh(&tp->inet.sk.lock);
 	return done;
 }
@@ -205,6 +210,17 @@ static size_t rx_copy(struct tcp_sock *tp, struct iov_iter *to, size_t skip, siz
 	}
 }
 
+void tcp_rx_eat(struct tcp_sock *tp, size_t n)
+{
+	free_list(rx_unlink(tp, n));
+	if (credit_is_due(tp, atomic_add_return(&tp->rx_credit, (int)n))) {
+		lock_net();
+		if (tp->pcb)
+			tcp_give_credit(tp);
+		unlock_net();
+	}
+}
+
 /* Takes, or peeks at, @n bytes. Their number, or -EFAULT if not one could be stored. */
 static ssize_t rx_take(struct tcp_sock *tp, struct msghdr *m, size_t skip, size_t n)
 {
@@ -214,15 +230,8 @@ static ssize_t rx_take(struct tcp_sock *tp, struct msghdr *m, size_t skip, size_
 		if (!n)
 			return -EFAULT;
 	}
-	if (m->flags & MSG_PEEK)
-		return (ssize_t)n;
-	free_list(rx_unlink(tp, n));
-	if (credit_is_due(tp, atomic_add_return(&tp->rx_credit, (int)n))) {
-		lock_net();
-		if (tp->pcb)
-			tcp_give_credit(tp);
-		unlock_net();
-	}
+	if (!(m->flags & MSG_PEEK))
+		tcp_rx_eat(tp, n);
 	return (ssize_t)n;
 }
 
@@ -263,23 +272,32 @@ static long rx_wait(struct sock *sk, size_t seen, u64 deadline)
 	return err ? sock_wait_error(err, deadline) : 0;
 }
 
+/* A signal has come to a reader that would have gone on. */
+static ssize_t rx_broken_off(u64 deadline)
+{
+	return deadline ? sock_wait_error(-ERESTARTSYS, deadline) : -EAGAIN;
+}
+
 static ssize_t recv_locked(struct sock *sk, struct msghdr *m, size_t len, size_t target)
 {
 	u64 deadline = sock_deadline(READ_ONCE(sk->rcvtimeo), m->flags & MSG_DONTWAIT);
 	struct tcp_sock *tp = tcp_sk(sk);
-	size_t copied = 0, peeked, avail;
+	size_t copied = 0, from, end;
 	ssize_t n;
 	bool over;
 
 	for (;;) {
 		/* In this order: the end is announced behind the last byte. */
 		over = rx_over(sk);
-		peeked = m->flags & MSG_PEEK ? copied : 0;
-		avail = smp_load_acquire(&tp->rx_bytes);
-		if (avail > peeked) {
-			n = min(avail - peeked, len - copied);
+		from = m->flags & MSG_PEEK ? copied : 0;
+		end = smp_load_acquire(&tp->rx_bytes);
+		if (unlikely(READ_ONCE(tp->urg)) &&
+		    tcp_urg_stops(tp, m->flags, copied, &from, &end))
+			return copied ? (ssize_t)copied : rx_broken_off(deadline);
+		if (end > from) {
+			n = min(end - from, len - copied);
 			if (n)
-				n = rx_take(tp, m, peeked, (size_t)n);
+				n = rx_take(tp, m, from, (size_t)n);
 			if (n < 0)
 				return copied ? (ssize_t)copied : n;
 			copied += (size_t)n;
@@ -289,7 +307,7 @@ static ssize_t recv_locked(struct sock *sk, struct msghdr *m, size_t len, size_t
 		}
 		if (over)
 			return copied ? (ssize_t)copied : rx_verdict(sk);
-		n = rx_wait(sk, peeked, deadline);
+		n = rx_wait(sk, from, deadline);
 		if (n)
 			return copied ? (ssize_t)copied : n;
 	}
@@ -302,13 +320,14 @@ ssize_t tcp_recvmsg(struct sock *sk, struct msghdr *m)
 
 	if (READ_ONCE(sk->state) == TCP_LISTEN)
 		return -ENOTCONN;
-	if (m->flags & MSG_OOB) /* lwIP knows no urgent data */
-		return -EINVAL;
 	if (m->flags & MSG_ERRQUEUE) /* TCP's is always empty */
 		return -EAGAIN;
 	target = m->flags & MSG_WAITALL ? len : min(len, (size_t)READ_ONCE(sk->rcvlowat));
 	lock_sock(sk);
-	ret = recv_locked(sk, m, len, max(target, (size_t)1));
+	if (m->flags & MSG_OOB)
+		ret = tcp_recv_urg(sk, m);
+	else
+		ret = recv_locked(sk, m, len, max(target, (size_t)1));
 	release_sock(sk);
 	return ret;
 }
@@ -380,7 +399,7 @@ static void tx_push(struct tcp_sock *tp, bool more)
  * bytes queued, or -ENOBUFS when lwIP has no memory, and nothing queued whose acknowledgement would
  * tell when to try again.
  */
-static ssize_t tx_queue(struct tcp_sock *tp, struct pbuf **list, bool more)
+static ssize_t tx_queue(struct tcp_sock *tp, struct pbuf **list, const struct msghdr *m, bool more)
 {
 	struct sock *sk = &tp->inet.sk;
 	struct tcp_pcb *pcb;
@@ -410,6 +429,12 @@ static ssize_t tx_queue(struct tcp_sock *tp, struct pbuf **list, bool more)
 		queued += len;
 		tcp_sync_send(tp, pcb);
 	}
+	/* The last byte is urgent: of the message, or of what can be sent of it now. */
+	if (unlikely(m->flags & MSG_OOB) && queued > 0 &&
+	    (!m->iter->count || *list || !tcp_wspace(sk))) {
+		tcp_urg_mark(pcb);
+		more = false;
+	}
 	/* What has been read since goes with the data. */
 	tcp_give_credit(tp);
 	tx_push(tp, more);
@@ -427,7 +452,7 @@ static ssize_t tx_some(struct tcp_sock *tp, struct msghdr *m, size_t n, bool mor
 
 	if (!list)
 		return err;
-	queued = tx_queue(tp, &list, more);
+	queued = tx_queue(tp, &list, m, more);
 	/* Another writer was faster: what did not fit goes back. */
 	for (p = list; p; p = p->next)
 		iov_iter_revert(m->iter, p->len);

@@ -462,11 +462,13 @@ long tcp_ioctl(struct sock *sk, unsigned cmd, u64 arg)
 
 	switch (cmd) {
 	case FIONREAD:
-		v = (int)READ_ONCE(tp->rx_bytes);
+		v = (int)(READ_ONCE(tp->urg) ? tcp_urg_inq(tp) : READ_ONCE(tp->rx_bytes));
 		break;
 	case SIOCOUTQ:
 		v = (int)READ_ONCE(tp->wmem);
 		break;
+	case SIOCATMARK:
+		return put_user((int)tcp_urg_at_mark(tp), (int __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -221,7 +221,8 @@ static inline enum want echo_rest(int fd)
 /*
  * Reads and sends as much as goes at once. A read that fills only a part of the buffer has emptied
  * the socket, which saves the read() that would say EAGAIN; but who is told of changes only, and of
- * the stream's end now, must go on until read() itself says 0: @until_end.
+ * the stream's end now, must go on until read() itself says 0: @until_end. (Urgent data, at which a
+ * read stops short too, needs the same. These servers do not expect any.)
  */
 static inline enum want echo_some(int fd, bool until_end)
 {

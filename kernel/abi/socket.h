@@ -270,6 +270,7 @@ struct tcp_info {
 /* ioctl(2) on sockets: tcp(7), udp(7), netdevice(7). */
 #define FIONREAD       0x541b /* the same as SIOCINQ */
 #define SIOCOUTQ       0x5411
+#define SIOCATMARK     0x8905
 #define SIOCADDRT      0x890b
 #define SIOCDELRT      0x890c
 #define SIOCGIFNAME    0x8910

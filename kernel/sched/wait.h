@@ -90,6 +90,9 @@ void __wake_up_locked(struct wait_queue_head *wq, unsigned mode, int nr_exclusiv
 #define wake_up_poll_all(wq, events) \
 	__wake_up(wq, TASK_NORMAL, 0, (void *)(uintptr_t)(__poll_t)(events))
 #define key_to_poll(key) ((__poll_t)(uintptr_t)(key))
+/* A key of its own, beside those of poll(2): urgent data is on its way, though not here yet. For
+ * signal-driven I/O. */
+#define WAKE_URGENT ((__poll_t)0x08000000u)
 
 /* Wakes the task in e->private. */
 int default_wake_function(struct wait_queue_entry *e, unsigned mode, int flags, void *key);

@@ -28,11 +28,34 @@ bool net_tcp_defers(const struct tcp_pcb *pcb);
 /* udp.c: do the sockets behind two pcbs, with SO_REUSEPORT, belong to one user? net_lock held. */
 bool net_udp_same_user(const void *a, const void *b);
 
-/* A tracepoint, not a filter: every segment for a connection or a listener goes on. */
+/*
+ * tcp_urg.c, net_lock held: urgent pointers, which lwIP does not look at.
+ *
+ *	net_tcp_urgent		a segment has one, or ends a handshake; @len bytes of data
+ *	net_tcp_announce	a segment is sent while the first one in the queue has one
+ */
+struct tcp_hdr;
+void net_tcp_urgent(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, u32 len);
+void net_tcp_announce(const struct tcp_pcb *pcb, struct tcp_hdr *hdr);
+
+#define NET_TCP_FLAG(hdr, flag) ((hdr)->_hdrlen_rsvd_flags & PP_HTONS(flag))
+
+/* No filter: every segment for a connection or a listener goes on. */
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
 	({ \
 		trace(tcp_input, (pcb)->local_port, (p)->tot_len); \
+		if (unlikely(NET_TCP_FLAG(hdr, TCP_URG) || (pcb)->state == SYN_RCVD)) \
+			net_tcp_urgent(pcb, hdr, (p)->tot_len); \
 		ERR_OK; \
+	})
+
+/* No options are added. A RST may be for somebody who has no connection. */
+#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) \
+	({ \
+		if (!NET_TCP_FLAG(hdr, TCP_RST) && (pcb)->unsent && \
+		    unlikely(NET_TCP_FLAG((pcb)->unsent->tcphdr, TCP_URG))) \
+			net_tcp_announce(pcb, hdr); \
+		opts; \
 	})
 
 /* timers.c: that protocol has something to time from now on. net_lock held, any number of times. */
