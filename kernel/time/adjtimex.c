@@ -120,7 +120,7 @@ static int adjust(struct timex *tx)
 		return err;
 	if (tx->modes & ADJ_SETOFFSET) {
 		now = ktime_get_real() + (u64)step;
-		if (now > 1ull << 62)
+		if (now > KTIME_MAX)
 			return -EINVAL; /* before 1970, or after what a clock can show */
 		ktime_set_real(now);
 	}

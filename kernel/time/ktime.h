@@ -46,11 +46,13 @@ static inline bool timespec_valid(const struct timespec *t)
 	return t->tv_sec >= 0 && (u64)t->tv_nsec < NSEC_PER_SEC;
 }
 
-/* Saturates far in the future instead of overflowing. */
+#define KTIME_MAX (~0ull >> 1) /* ns, 292 years: the sum of two times does not wrap */
+
+/* Saturates at KTIME_MAX. */
 static inline u64 timespec_to_ns(const struct timespec *t)
 {
-	if ((u64)t->tv_sec >= (1ull << 62) / NSEC_PER_SEC)
-		return 1ull << 62;
+	if ((u64)t->tv_sec >= KTIME_MAX / NSEC_PER_SEC)
+		return KTIME_MAX;
 	return (u64)t->tv_sec * NSEC_PER_SEC + (u64)t->tv_nsec;
 }
 

@@ -98,6 +98,18 @@ SYSCALL_DEFINE2(clock_getres, int, id, struct timespec __user *, uts)
 	return put_timespec(uts, 1);
 }
 
+#define SET_MAX (KTIME_MAX / NSEC_PER_SEC - 30ull * 365 * 86400) /* s: it may run on for 30 years */
+
+static int set_real_clock(const struct timespec *ts)
+{
+	if (!timespec_valid(ts) || (u64)ts->tv_sec >= SET_MAX)
+		return -EINVAL;
+	if (!capable(CAP_SYS_TIME))
+		return -EPERM;
+	ktime_set_real(timespec_to_ns(ts));
+	return 0;
+}
+
 SYSCALL_DEFINE2(clock_settime, int, id, const struct timespec __user *, uts)
 {
 	struct timespec ts;
@@ -109,12 +121,7 @@ SYSCALL_DEFINE2(clock_settime, int, id, const struct timespec __user *, uts)
 		return -EFAULT;
 	if (id < 0)
 		return read_clock(id, false, &ns) ?: -EPERM; /* nobody sets these */
-	if (!capable(CAP_SYS_TIME))
-		return -EPERM;
-	if (!timespec_valid(&ts))
-		return -EINVAL;
-	ktime_set_real(timespec_to_ns(&ts));
-	return 0;
+	return set_real_clock(&ts);
 }
 
 SYSCALL_DEFINE2(gettimeofday, struct timeval __user *, utv, struct timezone __user *, utz)
@@ -138,14 +145,12 @@ SYSCALL_DEFINE2(settimeofday, const struct timeval __user *, utv, const struct t
 		return -EFAULT;
 	if (utz && copy_from_user(&tz, utz, sizeof(tz)))
 		return -EFAULT;
-	if (utv && (tv.tv_sec < 0 || (u64)tv.tv_usec >= 1000000))
+	if (utv && (u64)tv.tv_usec >= 1000000)
 		return -EINVAL;
-	if (!capable(CAP_SYS_TIME))
-		return -EPERM;
 	/* There is one time zone here, UTC: user space knows the others. */
-	if (utv)
-		ktime_set_real(timespec_to_ns(&(struct timespec){tv.tv_sec, tv.tv_usec * 1000}));
-	return 0;
+	if (!utv)
+		return capable(CAP_SYS_TIME) ? 0 : -EPERM;
+	return set_real_clock(&(struct timespec){tv.tv_sec, tv.tv_usec * 1000});
 }
 
 SYSCALL_DEFINE1(time, s64 __user *, ut)

@@ -117,6 +117,13 @@ static void test_real(void)
 	it = itimer(1000000000, 0);
 	must(setitimer(ITIMER_REAL, &it, &old));
 	ok(us(&old.it_interval) == 5000, "setitimer returns the old one");
+	it.it_interval = (struct timeval){INT64_MAX / 1000000000 - 1, 20};
+	must(setitimer(ITIMER_REAL, &it, NULL));
+	ok(!getitimer(ITIMER_REAL, &old) &&
+		   !memcmp(&old.it_interval, &it.it_interval, sizeof(it.it_interval)),
+	   "an interval of 292 years");
+	it = itimer(1000000000, 0);
+	must(setitimer(ITIMER_REAL, &it, NULL));
 	int seconds = alarm(5);
 	ok(seconds >= 990 && seconds <= 1000, "alarm tells what was left of it");
 	ok(alarm(0) == 5, "and of an alarm");

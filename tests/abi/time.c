@@ -64,6 +64,10 @@ static void test_clocks(void)
 	fails(sys_clock_gettime(CLOCK_MONOTONIC, (void *)bad), EFAULT);
 	fails(syscall(SYS_clock_getres, 77, &ts), EINVAL);
 	fails(syscall(SYS_clock_settime, CLOCK_MONOTONIC, &ts), EINVAL);
+	ts = (struct timespec){INT64_MAX / 1000000000, 0};
+	fails(syscall(SYS_clock_settime, CLOCK_REALTIME, &ts), EINVAL);
+	ts.tv_sec = INT64_MAX / 1000000000 - 20ll * 365 * 86400;
+	fails(syscall(SYS_clock_settime, CLOCK_REALTIME, &ts), EINVAL);
 	fails(syscall(SYS_gettimeofday, bad, NULL), EFAULT);
 	ok(gettimeofday(&tv, NULL) == 0 && tv.tv_usec >= 0 && tv.tv_usec < 1000000, "gettimeofday");
 	int64_t diff = now(CLOCK_REALTIME) / 1000000000 - tv.tv_sec;
