@@ -98,6 +98,8 @@ done
 while read -r package file; do
 	for name in $(needed "$file"); do
 		provide "$name" "$package"
+		# glibc opens it by itself, when a thread is cancelled or calls pthread_exit().
+		[ "$name" != libc.so.6 ] || provide libgcc_s.so.1 libc6
 	done
 done <"$work.queue"
 

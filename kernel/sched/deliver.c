@@ -207,9 +207,29 @@ static void do_signal(struct pt_regs *regs)
 	restore_saved_sigmask_unless(false);
 }
 
+/* Everything but the FPU: interrupts are on, and it may sleep. */
+static void do_work(struct task *t, struct pt_regs *regs, u32 work)
+{
+	if (work & WORK_RESCHED)
+		schedule();
+	if (work & WORK_CHILD_SETTID) {
+		task_clear_work(t, WORK_CHILD_SETTID);
+		/* clone(2) has no way to report a bad address here. */
+		(void)put_user(t->pid, (pid_t __user *)t->set_child_tid);
+	}
+	if (work & WORK_CPU_TIMERS)
+		run_cpu_timers();
+	/* Looks again, so that a mask is not restored before the signal that it let in is handled. */
+	if (READ_ONCE(t->work) & WORK_SIGPENDING)
+		do_signal(regs);
+	else if (work & WORK_RESTORE_SIGMASK)
+		restore_saved_sigmask_unless(false);
+}
+
 /*
  * Each reason may produce another one, so it looks again until none is left; with interrupts off
- * nothing new can come after the last look.
+ * nothing new can come after the last look. The FPU is last, and alone: once its registers are loaded they are
+ * live, and a signal that another CPU sends meanwhile waits for the next look.
  */
 void exit_to_user_work(struct pt_regs *regs)
 {
@@ -217,24 +237,12 @@ void exit_to_user_work(struct pt_regs *regs)
 	u32 work;
 
 	while ((work = READ_ONCE(t->work))) {
-		if (work & ~WORK_FPU)
-			local_irq_enable();
-		if (work & WORK_RESCHED)
-			schedule();
-		if (work & WORK_CHILD_SETTID) {
-			task_clear_work(t, WORK_CHILD_SETTID);
-			/* clone(2) has no way to report a bad address here. */
-			(void)put_user(t->pid, (pid_t __user *)t->set_child_tid);
-		}
-		if (work & WORK_CPU_TIMERS)
-			run_cpu_timers();
-		if (READ_ONCE(t->work) & WORK_SIGPENDING)
-			do_signal(regs);
-		else if (work & WORK_RESTORE_SIGMASK)
-			restore_saved_sigmask_unless(false);
-		local_irq_disable();
-		/* Last: the registers are live from here to user mode. */
-		if (t->work == WORK_FPU)
+		if (work == WORK_FPU) {
 			fpu_restore_for_user();
+			continue;
+		}
+		local_irq_enable();
+		do_work(t, regs, work);
+		local_irq_disable();
 	}
 }
