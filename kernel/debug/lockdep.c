@@ -8,6 +8,7 @@
  *	contexts	a lock that interrupts take, taken elsewhere with interrupts on: the interrupt
  *			would spin for ever on the CPU that holds it. The same for softirqs. And a lock
  *			that is taken under it, taken elsewhere with interrupts on (lock_graph.c)
+ *			And a mutex taken with interrupts off, whether it has to wait or not
  *	recursion	a lock taken by the one who holds it
  *	release		of a lock that is not held, or by another, or in another context
  *	forgotten	held at the return to user mode or at the end of a task. At schedule() and at the
@@ -156,6 +157,8 @@ void lock_acquire_at(struct lock_map *m, int subclass, unsigned how, u64 ip)
 	context = context_here();
 	if (!m->name)
 		lockdep_report("a lock was never initialised");
+	if (how == LOCK_SLEEPS && !(flags & X86_EFLAGS_IF))
+		lockdep_report("%s taken with interrupts off", m->name);
 	class = class_of(m, subclass);
 	if (class_nests(class))
 		class = class_of(m, min(held_of_class(c, class, context), MAX_SUBCLASSES - 1));

@@ -140,6 +140,12 @@ PROVOKE(lock_in_sleep)
 	nap(NSEC_PER_MSEC);
 }
 
+PROVOKE(mutex_with_interrupts_off)
+{
+	local_irq_disable();
+	mutex_lock(&mutex_a);
+}
+
 PROVOKE(lock_held_at_return)
 {
 	mutex_lock(&mutex_a);

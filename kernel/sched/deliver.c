@@ -228,8 +228,8 @@ static void do_work(struct task *t, struct pt_regs *regs, u32 work)
 
 /*
  * Each reason may produce another one, so it looks again until none is left; with interrupts off
- * nothing new can come after the last look. The FPU is last, and alone: once its registers are loaded they are
- * live, and a signal that another CPU sends meanwhile waits for the next look.
+ * nothing new can come after the last look. The FPU is last, and alone: once its registers are loaded
+ * they are live, and a signal that another CPU sends meanwhile waits for the next look.
  */
 void exit_to_user_work(struct pt_regs *regs)
 {

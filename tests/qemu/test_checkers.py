@@ -39,6 +39,7 @@ AT_BOOT = {
     "lock_uninitialised": [r"panic: lockdep: a lock was never initialised"],
     "lock_double_unlock": [r"panic: lockdep: lock_a .* released by one who does not hold it"],
     "lock_in_sleep": [r"panic: schedule\(\) with preempt_count 1", r"holds lock_a", r"Call trace"],
+    "mutex_with_interrupts_off": [r"panic: lockdep: mutex_a .* taken with interrupts off", r"Call trace"],
     "lock_held_at_exit": [r"panic: lockdep: lock held at the end of a task", r"holds mutex_a"],
     "lock_held_by_softirq": [r"panic: softirq TIMER returned with a lock held", r"holds lock_a"],
 }
